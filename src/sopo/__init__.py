@@ -1,0 +1,3 @@
+"""sopo: preference alignment for text-to-motion models."""
+
+__version__ = "0.1.0"

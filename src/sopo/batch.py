@@ -1,0 +1,65 @@
+"""What travels through the program: captions, and batches of captioned motions.
+
+Shapes, everywhere: B batch, K candidates, T frames, D features (12 J - 1), J joints, L tokens,
+E embedding. Masks are True where valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A description of a motion.
+
+    text: as a person wrote it. tokens: ``word/POS`` items as HumanML3D stores them, empty if untagged.
+    """
+
+    text: str
+    tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Captioned motions, padded with zeros at the end.
+
+    motion: [B, T, D], normalised by the dataset's statistics. length: [B] int64, frames.
+    captions, keys: B each; a key names the clip in its dataset.
+    """
+
+    motion: Tensor
+    length: Tensor
+    captions: tuple[Caption, ...]
+    keys: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, T] bool, True on valid frames."""
+        return length_mask(self.length, self.motion.shape[1])
+
+    def to(self, device: torch.device | str) -> Batch:
+        return replace(self, motion=self.motion.to(device), length=self.length.to(device))
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """The samples start..stop, padding unchanged, so that shards of a batch see equal shapes."""
+        return Batch(
+            self.motion[start:stop], self.length[start:stop], self.captions[start:stop], self.keys[start:stop]
+        )
+
+
+def length_mask(length: Tensor, frames: int) -> Tensor:
+    """[B] lengths -> [B, frames] bool, True where frame < length."""
+    return torch.arange(frames, device=length.device)[None, :] < length[:, None]
+
+
+def as_captions(texts: Sequence[str]) -> tuple[Caption, ...]:
+    """Plain strings as untagged captions."""
+    return tuple(Caption(text) for text in texts)
