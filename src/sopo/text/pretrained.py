@@ -1,0 +1,101 @@
+"""The text models of the published systems, through ``transformers``; nothing is ever downloaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sopo.errors import UserError
+from sopo.text.encoder import TextEmbedding, TextEncoder, masked_mean
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of the table below. max_tokens includes start and end."""
+
+    hub: str
+    family: str
+    width: int
+    max_tokens: int
+
+
+MODELS = {
+    "clip-vit-b32": Model("openai/clip-vit-base-patch32", "clip", 512, 77),  # MoMask
+    "clip-vit-b32-22": Model("openai/clip-vit-base-patch32", "clip", 512, 22),  # MDM cuts after 20 + 2 tokens
+    "clip-vit-l14": Model("openai/clip-vit-large-patch14", "clip", 768, 77),  # MLD
+    "distilbert": Model("distilbert/distilbert-base-uncased", "bert", 768, 512),  # TMR, MDM-BERT
+    "sentence-t5-large": Model("sentence-transformers/sentence-t5-large", "sentence", 768, 256),  # MLD*
+}
+
+
+class PretrainedEncoder(TextEncoder):
+    """One of ``MODELS``, read on first use from ``models/NAME`` (the hub name's last part) or the hub's cache.
+
+    clip: tokens = last hidden states from start to end token, pooled = projected end token, not normalised.
+    bert: tokens with [CLS] and [SEP], pooled = their mean. sentence: one unit-norm vector, as its only token.
+    Raises UserError on first use if the package or the weights are missing.
+    """
+
+    def __init__(self, name: str, models: Path | None = None) -> None:
+        self.name, self._models = name, models
+        self._spec = MODELS[name]
+        self.width = self._spec.width
+        self._loaded: tuple[Any, Any] | None = None
+
+    def encode(self, texts: Sequence[str]) -> TextEmbedding:
+        self._loaded = self._loaded or self._load()
+        tokenizer, model = self._loaded
+        with torch.no_grad():
+            if self._spec.family == "sentence":
+                pooled = (
+                    model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False).float().cpu()
+                )
+                return TextEmbedding(pooled[:, None], torch.ones(len(texts), 1, dtype=torch.bool), pooled)
+            inputs = tokenizer(
+                list(texts),
+                padding=True,
+                truncation=True,
+                max_length=self._spec.max_tokens,
+                return_tensors="pt",
+            )
+            mask: Tensor = inputs["attention_mask"].bool()
+            out = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        tokens = out.last_hidden_state * mask[:, :, None]
+        pooled = out.text_embeds if self._spec.family == "clip" else masked_mean(tokens, mask)
+        return TextEmbedding(tokens, mask, pooled)
+
+    def _load(self) -> tuple[Any, Any]:
+        """(tokenizer, model) in eval mode, float32, from safetensors files only."""
+        source: str | Path = self._spec.hub
+        if self._models is not None:
+            source = self._models / self._spec.hub.split("/")[-1]
+        try:
+            if self._spec.family == "sentence":
+                from sentence_transformers import SentenceTransformer
+
+                options = {"use_safetensors": True}
+                return None, SentenceTransformer(
+                    str(source), device="cpu", local_files_only=True, model_kwargs=options
+                )
+            from transformers import AutoModel, AutoTokenizer, CLIPTextModelWithProjection
+
+            network = CLIPTextModelWithProjection if self._spec.family == "clip" else AutoModel
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
+            model = network.from_pretrained(
+                source, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
+        except ImportError as error:
+            raise UserError(
+                f"{self.name} needs the package {error.name}: pip install 'sopo[published]'"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.name}: no usable model in {source} (weights as safetensors): "
+                f"download {self._spec.hub} there, or use the offline text encoder hashed-256"
+            ) from error
+        return tokenizer, model.eval()
