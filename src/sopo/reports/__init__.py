@@ -1,0 +1,1 @@
+"""Tables, figures and the page that tell what a run did."""

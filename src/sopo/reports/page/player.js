@@ -1,0 +1,171 @@
+// One example: up to three views of moving bodies that share a clock and a camera.
+const ORDER = ["real", "before", "after"];
+const REST_S = 0.6; // the last pose stays this long before the loop starts again
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+const ICONS = { play: "M2 0 L14 7 L2 14 Z", pause: "M1 0 h4 v14 h-4 Z M9 0 h4 v14 h-4 Z" };
+
+class Player {
+  constructor(example, skeleton, stage) {
+    Object.assign(this, { stage, fps: skeleton.fps, playing: !STILL.matches, visible: false, dirty: true, speed: 1, camera: { ...HOME } });
+    const names = ORDER.filter((name) => example.motions[name]);
+    this.views = names.map((name) => this.buildView(name, new Motion(example.motions[name], skeleton.fps), skeleton, example.scores));
+    this.frames = Math.max(1, ...this.views.map((view) => view.motion.frames));
+    this.frame = STILL.matches ? Math.floor(0.4 * this.frames) : 0; // a still says more mid-way
+    this.measureTravel();
+    this.node = el("article", { class: "example", tabindex: 0, keydown: (event) => this.onKey(event), "aria-label": example.caption },
+      el("h3", null, example.caption), el("div", { class: "views" }, this.views.map((view) => view.node)), this.buildTransport());
+    this.showState();
+  }
+
+  // All the ground that the motions cover, for the camera that stands still.
+  measureTravel() {
+    const points = this.views.flatMap((view) => view.motion.path);
+    const [xs, zs] = [points.map((p) => p[0]), points.map((p) => p[1])];
+    const [x0, x1, z0, z1] = [Math.min(...xs), Math.max(...xs), Math.min(...zs), Math.max(...zs)];
+    this.centre = [(x0 + x1) / 2, (z0 + z1) / 2];
+    const radius = Math.hypot(x1 - x0, z1 - z0) / 2;
+    this.spread = 1 + Math.max(0, radius - 0.3) / 1.6;
+    this.follow = radius > 0.9;
+  }
+
+  buildView(name, motion, skeleton, scores) {
+    const canvas = el("canvas", { role: "img", "aria-label": `${name}: a moving body`, dblclick: () => this.resetCamera() });
+    const ended = el("span", { class: "ended", hidden: true }, `ends at ${(motion.frames / this.fps).toFixed(1)} s`);
+    this.listen(canvas);
+    const node = el("div", { class: "view" }, canvas,
+      el("span", { class: "name" }, el("span", { class: "dot", style: `color:${tint(name)}` }), name), ended,
+      el("div", { class: "scores" }, scoreLine(scores[name] || {}, name === "after" ? scores.before : null)));
+    return { name, motion, canvas, ended, node, ctx: canvas.getContext("2d"), body: new Body(skeleton, motion.positions) };
+  }
+
+  buildTransport() {
+    this.icon = svg("path", {});
+    this.button = el("button", { class: "play", type: "button", click: () => this.toggle() }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, this.icon));
+    this.scrub = el("input", { type: "range", min: 0, max: this.frames - 1, step: 1, value: 0, "aria-label": "Time",
+      input: () => { this.setPlaying(false); this.seek(Number(this.scrub.value)); } });
+    this.clock = el("time", null);
+    this.followButton = el("button", { type: "button", click: () => this.setFollow(!this.follow), title: "Keep the body in the middle (F)" }, "Follow");
+    const speed = el("select", { "aria-label": "Speed", change: () => { this.speed = Number(speed.value); } },
+      [0.25, 0.5, 1, 2].map((rate) => el("option", { value: rate, selected: rate === 1 }, `${rate}×`)));
+    return el("div", { class: "transport" }, this.button, this.scrub, this.clock, speed, this.followButton,
+      el("button", { type: "button", click: () => this.resetCamera(), title: "Camera back to where it was (R)" }, "Reset view"));
+  }
+
+  // Drag to orbit. The wheel zooms once the example has the focus, so that it never traps a scrolling reader.
+  listen(canvas) {
+    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); this.node.focus({ preventScroll: true }); });
+    canvas.addEventListener("pointermove", (event) => {
+      if (canvas.hasPointerCapture(event.pointerId)) this.orbit(-0.009 * event.movementX, 0.007 * event.movementY);
+    });
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !this.node.contains(document.activeElement)) return;
+      event.preventDefault();
+      this.zoom(Math.exp(-0.0015 * event.deltaY));
+    }, { passive: false });
+  }
+
+  onKey(event) {
+    if (event.target.tagName === "SELECT" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " && event.target.tagName === "BUTTON") return; // the button's own click
+    const jump = event.shiftKey ? 10 : 1;
+    const step = (by) => { this.setPlaying(false); this.seek(Math.round(this.frame) + by); };
+    const action = {
+      " ": () => this.toggle(), ArrowLeft: () => step(-jump), ArrowRight: () => step(jump),
+      Home: () => step(-Infinity), End: () => step(Infinity),
+      q: () => this.orbit(-0.15, 0), e: () => this.orbit(0.15, 0),
+      "+": () => this.zoom(1.15), "=": () => this.zoom(1.15), "-": () => this.zoom(1 / 1.15),
+      f: () => this.setFollow(!this.follow), r: () => this.resetCamera(),
+    }[event.key];
+    if (action) { event.preventDefault(); action(); }
+  }
+
+  orbit(yaw, pitch) {
+    this.camera.yaw += yaw;
+    this.camera.pitch = Math.max(0.02, Math.min(1.5, this.camera.pitch + pitch));
+    this.touch();
+  }
+
+  zoom(factor) {
+    this.camera.zoom = Math.max(0.3, Math.min(5, this.camera.zoom * factor));
+    this.touch();
+  }
+
+  resetCamera() {
+    this.camera = { ...HOME };
+    this.touch();
+  }
+
+  setFollow(on) {
+    this.follow = on;
+    this.showState();
+  }
+
+  setPlaying(on) {
+    this.playing = on;
+    this.showState();
+  }
+
+  toggle() {
+    if (!this.playing && this.frame >= this.frames - 1) this.frame = 0;
+    this.setPlaying(!this.playing);
+  }
+
+  seek(frame) {
+    this.frame = Math.max(0, Math.min(this.frames - 1, frame));
+    this.touch();
+  }
+
+  touch() {
+    this.dirty = true;
+    this.stage.wake();
+  }
+
+  showState() {
+    fill(this.icon, { d: this.playing ? ICONS.pause : ICONS.play }, []);
+    fill(this.button, { "aria-label": this.playing ? "Pause" : "Play" }, []);
+    fill(this.followButton, { "aria-pressed": String(this.follow) }, []);
+    this.touch();
+  }
+
+  advance(seconds) {
+    this.frame += seconds * this.fps * this.speed;
+    if (this.frame > this.frames - 1 + REST_S * this.fps) this.frame = 0;
+    this.dirty = true;
+  }
+
+  paint(colours) {
+    this.dirty = false;
+    const frame = Math.min(this.frame, this.frames - 1);
+    for (const view of this.views) {
+      this.paintView(view, frame, colours);
+      view.ended.hidden = !(view.motion.frames < this.frames && frame > view.motion.frames - 1);
+    }
+    const [now, all] = [frame / this.fps, (this.frames - 1) / this.fps].map((s) => s.toFixed(1));
+    this.scrub.value = Math.round(frame);
+    this.scrub.setAttribute("aria-valuetext", `${now} of ${all} seconds`);
+    this.clock.textContent = `${now} / ${all} s`;
+  }
+
+  paintView({ name, motion, canvas, ctx, body }, frame, colours) {
+    const unit = devicePixelRatio || 1;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.round(size * unit));
+    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    else ctx.clearRect(0, 0, width, height);
+    const camera = new Camera(this.camera, this.follow ? motion.focusAt(frame) : this.centre, this.follow ? 1 : this.spread, width, height);
+    const pose = motion.at(frame);
+    drawFloor(ctx, camera, colours, unit);
+    drawPath(ctx, camera, motion, frame, colours[name], unit);
+    body.drawShadow(ctx, camera, pose, colours);
+    body.draw(ctx, camera, pose, colours, unit);
+  }
+}
+
+// Numbers as they are, with the change since `before`; truths as badges.
+function scoreLine(scores, before) {
+  return Object.entries(scores).map(([name, value]) => {
+    if (typeof value === "boolean") return el("span", { class: `chip ${value ? "pass" : "fail"}` }, `${value ? "✓" : "✗"} ${name.replaceAll("_", " ")} ${value ? "passed" : "failed"}`);
+    const old = before ? before[name] : undefined;
+    const change = typeof old === "number" && typeof value === "number" ? ` (${signed(value - old, short(Math.abs(value - old)))})` : "";
+    return el("span", null, `${name.replaceAll("_", " ")} `, el("b", null, short(value)), change);
+  });
+}
