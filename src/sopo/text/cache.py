@@ -96,4 +96,4 @@ def _write(path: Path, entries: dict[bytes, Entry]) -> None:
     handle, staging = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
     save_file(tensors, staging)
-    os.replace(staging, path)
+    Path(staging).replace(path)

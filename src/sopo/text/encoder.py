@@ -40,7 +40,7 @@ class TextEmbedding:
 
 
 class TextEncoder(ABC):
-    """A frozen map from texts to vectors; on the CPU, without gradient, independent of the rest of the batch."""
+    """A frozen map from texts to vectors: on the CPU, without gradient, each text on its own."""
 
     name: str
     width: int

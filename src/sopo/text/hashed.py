@@ -61,7 +61,7 @@ class HashedWords(TextEncoder):
     def _word_vector(self, word: str) -> np.ndarray:
         marked = f"<{word}>"
         grams = [marked[i : i + n] for n in GRAMS for i in range(len(marked) - n + 1)]
-        # The word itself is hashed under a prefix that no n-gram has, so "<up>" the word is not "<up>" the gram.
+        # The whole word goes under a prefix of its own, so that it differs from an n-gram spelt alike.
         total = np.sum([_unit_vector(part, self.width) for part in [f"word:{word}", *grams]], axis=0)
         return (total * np.sqrt(self.width) / np.linalg.norm(total)).astype(np.float32)
 

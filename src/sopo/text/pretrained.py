@@ -34,8 +34,9 @@ MODELS = {
 
 
 class PretrainedEncoder(TextEncoder):
-    """One of ``MODELS``, read on first use from ``models/NAME`` (the hub name's last part) or the hub's cache.
+    """One of ``MODELS``, read on first use from a folder of models or from the hub's cache.
 
+    A folder of models holds one folder each, called by the last part of its hub name.
     clip: tokens = last hidden states from start to end token, pooled = projected end token, not normalised.
     bert: tokens with [CLS] and [SEP], pooled = their mean. sentence: one unit-norm vector, as its only token.
     Raises UserError on first use if the package or the weights are missing.
@@ -52,17 +53,11 @@ class PretrainedEncoder(TextEncoder):
         tokenizer, model = self._loaded
         with torch.no_grad():
             if self._spec.family == "sentence":
-                pooled = (
-                    model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False).float().cpu()
-                )
+                pooled = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+                pooled = pooled.float().cpu()
                 return TextEmbedding(pooled[:, None], torch.ones(len(texts), 1, dtype=torch.bool), pooled)
-            inputs = tokenizer(
-                list(texts),
-                padding=True,
-                truncation=True,
-                max_length=self._spec.max_tokens,
-                return_tensors="pt",
-            )
+            limits = {"padding": True, "truncation": True, "max_length": self._spec.max_tokens}
+            inputs = tokenizer(list(texts), return_tensors="pt", **limits)
             mask: Tensor = inputs["attention_mask"].bool()
             out = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
         tokens = out.last_hidden_state * mask[:, :, None]
@@ -71,31 +66,25 @@ class PretrainedEncoder(TextEncoder):
 
     def _load(self) -> tuple[Any, Any]:
         """(tokenizer, model) in eval mode, float32, from safetensors files only."""
-        source: str | Path = self._spec.hub
-        if self._models is not None:
-            source = self._models / self._spec.hub.split("/")[-1]
+        spec = self._spec
+        source = str(self._models / spec.hub.split("/")[-1]) if self._models else spec.hub
+        only: dict[str, Any] = {"local_files_only": True}
+        weights: dict[str, Any] = {"use_safetensors": True}
         try:
-            if self._spec.family == "sentence":
+            if spec.family == "sentence":
                 from sentence_transformers import SentenceTransformer
 
-                options = {"use_safetensors": True}
-                return None, SentenceTransformer(
-                    str(source), device="cpu", local_files_only=True, model_kwargs=options
-                )
+                return None, SentenceTransformer(source, device="cpu", model_kwargs=weights, **only)
             from transformers import AutoModel, AutoTokenizer, CLIPTextModelWithProjection
 
-            network = CLIPTextModelWithProjection if self._spec.family == "clip" else AutoModel
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-            model = network.from_pretrained(
-                source, local_files_only=True, use_safetensors=True, dtype=torch.float32
-            )
+            network = CLIPTextModelWithProjection if spec.family == "clip" else AutoModel
+            tokenizer = AutoTokenizer.from_pretrained(source, **only)
+            return tokenizer, network.from_pretrained(source, dtype=torch.float32, **weights, **only).eval()
         except ImportError as error:
-            raise UserError(
-                f"{self.name} needs the package {error.name}: pip install 'sopo[published]'"
-            ) from error
+            need = f"{self.name} needs the package {error.name}"
+            raise UserError(f"{need}: pip install 'sopo[published]'") from error
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.name}: no usable model in {source} (weights as safetensors): "
-                f"download {self._spec.hub} there, or use the offline text encoder hashed-256"
+                f"download {spec.hub} there, or use the offline text encoder hashed-256"
             ) from error
-        return tokenizer, model.eval()
