@@ -1,0 +1,1 @@
+"""Text-to-motion models behind one contract."""

@@ -1,0 +1,96 @@
+"""What every family of generators offers; all that the objectives know of one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sopo.batch import Batch, Caption
+from sopo.diffusion.schedule import Sampling
+from sopo.errors import UserError
+from sopo.motion.normalize import Normalizer
+from sopo.motion.skeleton import Skeleton, skeleton_for_features
+from sopo.pretrained import Pretrained
+from sopo.randomness import Draws
+from sopo.text.encoder import TextEmbedding, TextEncoder
+
+
+@dataclass(frozen=True)
+class NoiseDraw:
+    """What ``nll`` needs to be drawn: the same object goes to policy and reference (Sec. 4.4).
+
+    step: [N] int64 diffusion steps. noise: like x.
+    """
+
+    step: Tensor
+    noise: Tensor
+
+    def rows(self, index: Tensor) -> NoiseDraw:
+        return NoiseDraw(self.step[index], self.noise[index])
+
+    def paired_with(self, other: NoiseDraw) -> NoiseDraw:
+        """Own noise at the other's steps: the two sides of a pair are compared at one noise level."""
+        return NoiseDraw(other.step, self.noise)
+
+
+class Generator(Pretrained):
+    """A text-to-motion model pi(x | c), in its own space of x (features, latents or tokens).
+
+    ``x`` is a tensor [N, ...] in that space. ``nll`` is the differentiable stand-in for -log pi(x | c), up to
+    a constant that policy and reference share, so h(x, c) = nll_reference - nll_policy under one draw.
+    """
+
+    normalizer: Normalizer
+    text: TextEncoder
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return skeleton_for_features(self.config.features)
+
+    def embed(self, captions: Sequence[Caption]) -> TextEmbedding:
+        """Captions as the conditions of ``sample`` and ``nll``, on the model's device."""
+        if empty := [i for i, caption in enumerate(captions) if not caption.text.strip()]:
+            raise UserError(f"caption {empty[0]} is empty: describe a motion, such as 'a person waves'")
+        return self.text.encode([caption.text for caption in captions]).to(self.normalizer.mean.device)
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> Tensor:
+        """Real motions -> x [B, ...]; no gradient."""
+
+    @abstractmethod
+    def decode(self, x: Tensor, length: Tensor) -> Tensor:
+        """x [N, ...] -> raw features [N, T, D], zero after ``length``."""
+
+    @abstractmethod
+    def sample(
+        self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
+    ) -> Tensor:
+        """K motions for each of B captions, a caption's together: x [B * K, ...]; no gradient.
+
+        length: [B] frames of each motion. frames: what they are padded to, the same in every process.
+        """
+
+    @abstractmethod
+    def draw(self, x: Tensor, draws: Draws) -> Any:
+        """The random numbers one ``nll`` of x [B, ...] needs."""
+
+    @abstractmethod
+    def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: Any) -> Tensor:
+        """[N], differentiable: the mean squared error of the denoiser, or the tokens' negative log-likelihood."""
+
+    @abstractmethod
+    def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
+        """The family's own pre-training loss, scalar; conditions are dropped for guidance in train mode."""
+
+    @torch.no_grad()
+    def generate(
+        self, captions: Sequence[Caption], length: Tensor, draws: Draws, sampling: Sampling
+    ) -> Tensor:
+        """Captions -> raw features [N, T, D]; the caller chooses eval mode."""
+        x = self.sample(self.embed(captions), length, int(length.max()), draws, sampling, K=1)
+        return self.decode(x, length)

@@ -1,0 +1,183 @@
+"""MDM, the motion diffusion model (Tevet et al., ICLR 2023): a transformer that predicts x_0 on features.
+
+Two published shapes: ``encoder`` puts one token (step + pooled text) before the frames; ``decoder`` lets the
+frames attend to the text's tokens. Two additions keep small models cheap on a laptop: ``frames_per_token``
+folds neighbouring frames into one token, ``text_layers`` mixes token embeddings that know no context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sopo.batch import Batch, length_mask
+from sopo.diffusion.schedule import Diffusion, Sampling
+from sopo.errors import UserError
+from sopo.generators.generator import Generator, NoiseDraw
+from sopo.motion.normalize import Normalizer
+from sopo.nn.embeddings import StepEmbedding, sinusoids
+from sopo.randomness import Draws
+from sopo.text import text_encoder
+from sopo.text.encoder import TextEmbedding
+
+
+@dataclass(frozen=True)
+class MDMConfig:
+    """Sizes; the defaults are the published HumanML3D model's (50 steps)."""
+
+    features: int = 263
+    width: int = 512
+    feedforward: int = 1024
+    layers: int = 8
+    heads: int = 4
+    dropout: float = 0.1
+    architecture: Literal["encoder", "decoder"] = "encoder"
+    step_token: bool = False  # decoder: the step as a first token beside the frames (emb_trans_dec)
+    text_encoder: str = "clip-vit-b32"
+    text_layers: int = 0
+    frames_per_token: int = 1
+    mask_frames: bool = True  # keep attention off the padding (the 50-step models do)
+    diffusion_steps: int = 50
+    drop_condition: float = 0.1
+    max_positions: int = 5000
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
+        if self.frames_per_token < 1:
+            raise UserError(f"frames_per_token is {self.frames_per_token}: must be 1 or more")
+
+
+class MDM(Generator):
+    Config = MDMConfig
+    kind = "mdm"
+    positions: Tensor
+
+    def __init__(self, config: MDMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text = text_encoder(config.text_encoder)
+        self.diffusion = Diffusion(config.diffusion_steps, prediction="sample")
+        width, token = config.width, config.features * config.frames_per_token
+        self.normalizer = Normalizer(torch.zeros(config.features), torch.ones(config.features))
+        self.register_buffer("positions", sinusoids(config.max_positions, width), persistent=False)
+        self.embed_step = StepEmbedding(width, config.max_positions)
+        self.embed_text = nn.Linear(self.text.width, width)
+        self.embed_frames = nn.Linear(token, width)
+        shape = {
+            "nhead": config.heads,
+            "dim_feedforward": config.feedforward,
+            "dropout": config.dropout,
+            "activation": "gelu",
+            "batch_first": True,
+        }
+        if config.text_layers:
+            self.text_mixer = nn.TransformerEncoder(
+                nn.TransformerEncoderLayer(width, **shape), config.text_layers, enable_nested_tensor=False
+            )
+        if config.architecture == "encoder":
+            self.transformer: nn.Module = nn.TransformerEncoder(
+                nn.TransformerEncoderLayer(width, **shape), config.layers, enable_nested_tensor=False
+            )
+        else:
+            self.transformer = nn.TransformerDecoder(nn.TransformerDecoderLayer(width, **shape), config.layers)
+        self.drop = nn.Dropout(config.dropout)
+        self.predict = nn.Linear(width, token)
+
+    # The network ---------------------------------------------------------------------------------------
+
+    def read(self, condition: TextEmbedding, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Text for the denoiser: memory [N, L, W] and its padding mask [N, L] (True = padding).
+
+        keep: [N] bool, False empties a condition, which zeroes its embedding but not the layer's bias.
+        """
+        pooled = self.config.architecture == "encoder" and not self.config.text_layers
+        tokens = condition.pooled[:, None] if pooled else condition.tokens
+        padding = ~condition.mask if not pooled else torch.zeros_like(condition.mask[:, :1])
+        if keep is not None:
+            tokens = tokens * keep[:, None, None]
+        memory = self.embed_text(tokens)
+        if self.config.text_layers:
+            memory = self.text_mixer(memory + self.positions[: memory.shape[1]], src_key_padding_mask=padding)
+        if self.config.architecture == "encoder" and self.config.text_layers:
+            valid = (~padding)[..., None]
+            memory, padding = (memory * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True), padding[:, :1]
+        return memory, padding
+
+    def denoise(self, x: Tensor, step: Tensor, length: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
+        """x_t [N, T, D], step [N], length [N] -> x_0 [N, T, D]."""
+        p = self.config.frames_per_token
+        frames = x.shape[1]
+        x = nn.functional.pad(x, (0, 0, 0, -frames % p))
+        tokens = self.embed_frames(x.reshape(len(x), x.shape[1] // p, -1))  # [N, T/p, W]
+        hidden = (length + p - 1) // p
+        time = self.embed_step(step)[:, None]  # [N, 1, W]
+        leading = 1 if self.config.architecture == "encoder" or self.config.step_token else 0
+        if self.config.architecture == "encoder":
+            tokens = torch.cat([time + memory, tokens], dim=1)
+        elif leading:
+            tokens = torch.cat([time, tokens], dim=1)
+        tokens = self.drop(tokens + self.positions[: tokens.shape[1]])
+        ignore = ~length_mask(hidden + leading, tokens.shape[1]) if self.config.mask_frames else None
+        if self.config.architecture == "encoder":
+            out = self.transformer(tokens, src_key_padding_mask=ignore)
+        else:
+            out = self.transformer(
+                tokens, memory + time, tgt_key_padding_mask=ignore, memory_key_padding_mask=padding
+            )
+        return self.predict(out[:, leading:]).reshape(len(x), x.shape[1], -1)[:, :frames]
+
+    # The contract --------------------------------------------------------------------------------------
+
+    def encode(self, batch: Batch) -> Tensor:
+        # The batch carries the dataset's normalisation, which pre-training made the model's own.
+        return batch.motion
+
+    def decode(self, x: Tensor, length: Tensor) -> Tensor:
+        return self.normalizer.denormalize(x) * length_mask(length, x.shape[1])[..., None]
+
+    @torch.no_grad()
+    def sample(
+        self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
+    ) -> Tensor:
+        noise = draws.normal(K, frames, self.config.features).flatten(0, 1)
+        memory, padding = (part.repeat_interleave(K, dim=0) for part in self.read(condition))
+        length = length.repeat_interleave(K)
+        if sampling.guidance == 1.0:
+
+            def denoiser(x: Tensor, step: Tensor) -> Tensor:
+                return self.denoise(x, step, length, memory, padding)
+
+        else:
+            nothing = torch.zeros(len(condition.mask), dtype=torch.bool, device=memory.device)
+            empty, _ = self.read(condition, keep=nothing)
+            both = torch.cat([memory, empty.repeat_interleave(K, dim=0)])
+            twice = padding.repeat(2, 1)
+
+            def denoiser(x: Tensor, step: Tensor) -> Tensor:
+                out = self.denoise(x.repeat(2, 1, 1), step.repeat(2), length.repeat(2), both, twice)
+                conditional, unconditional = out.chunk(2)
+                return unconditional + sampling.guidance * (conditional - unconditional)
+
+        return self.diffusion.sample(denoiser, noise, sampling, draws.generator)
+
+    def draw(self, x: Tensor, draws: Draws) -> NoiseDraw:
+        return NoiseDraw(draws.integers(self.config.diffusion_steps), draws.normal(*x.shape[1:]))
+
+    def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
+        return self.error(x, length, draw, *self.read(condition))
+
+    def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
+        keep = draws.uniform() >= self.config.drop_condition if self.training else None
+        memory, padding = self.read(self.embed(batch.captions), keep)
+        return self.error(batch.motion, batch.length, self.draw(batch.motion, draws), memory, padding).mean()
+
+    def error(self, x: Tensor, length: Tensor, draw: NoiseDraw, memory: Tensor, padding: Tensor) -> Tensor:
+        """|| x_0 prediction - x_0 ||^2, the mean over valid frames and features: [N] (Sec. 4.4)."""
+        noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
+        mask = length_mask(length, x.shape[1])[..., None]
+        squared = (self.denoise(noisy, draw.step, length, memory, padding) - x).square() * mask
+        return squared.sum((1, 2)) / (length * x.shape[2])

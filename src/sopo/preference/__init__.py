@@ -1,0 +1,1 @@
+"""The preference objectives: pairs, h, losses."""

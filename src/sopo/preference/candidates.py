@@ -1,0 +1,53 @@
+"""K samples of the current policy for each caption, with their rewards (Eqs. 7, 10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sopo.batch import Batch
+from sopo.diffusion.schedule import Sampling
+from sopo.generators.generator import Generator
+from sopo.randomness import Draws
+from sopo.rewards.reward import Reward
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """x: [B, K, ...] in the generator's space. motion: [B, K, T, D] raw features. reward: [B, K]."""
+
+    x: Tensor
+    motion: Tensor
+    reward: Tensor
+
+    def best(self) -> Tensor:
+        """The samples of the highest reward, [B, ...]."""
+        return self._pick(self.reward.argmax(1))
+
+    def worst(self) -> Tensor:
+        """The samples of the lowest reward, [B, ...] (Eq. 10)."""
+        return self._pick(self.reward.argmin(1))
+
+    def ranked(self) -> Tensor:
+        """All samples, best first, [B, K, ...]."""
+        rows = torch.arange(len(self.x), device=self.x.device)[:, None]
+        return self.x[rows, self.reward.argsort(1, descending=True)]
+
+    def _pick(self, index: Tensor) -> Tensor:
+        return self.x[torch.arange(len(index), device=index.device), index]
+
+
+@torch.no_grad()
+def draw_candidates(
+    policy: Generator, reward: Reward, batch: Batch, K: int, sampling: Sampling, draws: Draws
+) -> Candidates:
+    """All B * K motions in one batch, as long as the batch's real ones, in eval mode and without a gradient."""
+    B, frames = batch.motion.shape[:2]
+    x = policy.sample(policy.embed(batch.captions), batch.length, frames, draws, sampling, K)
+    length = batch.length.repeat_interleave(K)
+    motion = policy.decode(x, length)
+    captions = [caption for caption in batch.captions for _ in range(K)]
+    scores = reward.score(motion, length, captions)
+    return Candidates(x.unflatten(0, (B, K)), motion.unflatten(0, (B, K)), scores.view(B, K))

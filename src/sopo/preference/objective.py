@@ -1,0 +1,193 @@
+"""Batch -> loss and its diagnostics: one step of any method of ``methods.py``, on any generator."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sopo.batch import Batch
+from sopo.diffusion.schedule import Sampling
+from sopo.errors import UserError
+from sopo.generators.generator import Generator
+from sopo.preference.candidates import Candidates, draw_candidates
+from sopo.preference.losses import pair_loss, plackett_luce_loss, preferred_weight, soft_ranking_loss
+from sopo.preference.methods import method_by_name
+from sopo.preference.proximity import proximity
+from sopo.preference.ratio import log_ratio
+from sopo.randomness import Draws
+from sopo.rewards.reward import Reward
+
+# Mined pairs for a batch: (preferred, unpreferred), each [B, T, D] normalised like the batch's motions.
+PairSource = Callable[[Batch], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class PreferenceConfig:
+    """The letters of the paper, and the constant that its T omega_t stands for."""
+
+    method: str = "sopo"
+    K: int = 4  # samples a caption
+    tau: float | str = "q0.5"  # a reward, or a quantile of the real pairs' rewards
+    beta: float = 1.0
+    C: float = 2.0
+    scale: float = 1.0  # T omega_t, multiplies h
+    rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
+
+    def __post_init__(self) -> None:
+        method = method_by_name(self.method)
+        if self.K < (2 if method.ranking else 1):
+            raise UserError(f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples")
+        if self.beta <= 0 or self.scale <= 0:
+            raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
+        if self.C < 1:
+            raise UserError(f"C is {self.C}: below 1 a near motion would get a negative weight (Sec. 4.3)")
+
+
+class PreferenceObjective(nn.Module):
+    """Trains ``policy`` against a frozen copy of itself as it is now."""
+
+    def __init__(
+        self,
+        policy: Generator,
+        reward: Reward | None,
+        config: PreferenceConfig,
+        tau: float,
+        pairs: PairSource | None = None,
+    ) -> None:
+        """tau: the resolved threshold. reward: may be None for methods that never sample.
+
+        Raises UserError if the method needs mined pairs or a reward and there are none.
+        """
+        super().__init__()
+        self.method = method_by_name(config.method)
+        if self.method.needs_pairs and pairs is None:
+            raise UserError(f"method {config.method} learns from mined pairs: make them with `sopo pairs mine`, pass --pairs")
+        if self.method.samples_policy and reward is None:
+            raise UserError(f"method {config.method} ranks samples: it needs a reward")
+        self.policy = policy
+        # The reference never trains; its text encoder and its cache are shared with the policy's.
+        self.reference = copy.deepcopy(policy, {id(policy.text): policy.text}).requires_grad_(False).eval()
+        self.reward, self.config, self.tau, self.pairs = reward, config, tau, pairs
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean loss over the batch, and scalars for the log."""
+        if self.method.loser is None:
+            return self.policy.train().training_loss(batch, draws), {}
+        # Dropout stays off in both models, so that h is exactly 0 where they agree.
+        self.policy.eval()
+        candidates = None
+        if self.method.samples_policy:
+            assert self.reward is not None
+            candidates = draw_candidates(
+                self.policy, self.reward, batch, self.config.K, self.config.rollout, draws
+            )
+        if self.method.ranking:
+            assert candidates is not None
+            return self._rank(batch, candidates, draws)
+        return self._pair(batch, candidates, draws)
+
+    def _pair(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        x_w, x_l = self._winners_and_losers(batch, candidates)
+        vu = torch.ones(len(batch), dtype=torch.bool, device=x_w.device)
+        beta_w: Tensor | float = self.config.beta
+        values: dict[str, Tensor] = {}
+        if candidates is not None:
+            values |= self._describe(candidates)
+            worst = candidates.reward.amin(1)
+            values["reward/unpreferred"] = worst.mean()
+            if self.method.threshold:
+                vu = worst < self.tau
+            if self.method.reweight:
+                similarity = self._similarity(batch, candidates)
+                beta_w = preferred_weight(similarity, self.config.beta, self.config.C)
+                values["S"] = similarity.mean()
+
+        # Winner and loser share the step and have noise of their own; both models see the same draw.
+        draw_w = self.policy.draw(x_w, draws)
+        draw_l = self.policy.draw(x_l, draws).paired_with(draw_w)
+        h_w, error_w = self._h(x_w, batch.length, batch, draw_w)
+        h_l, error_l = torch.zeros_like(h_w), torch.zeros_like(h_w)
+        rows = vu.nonzero()[:, 0]
+        if len(rows):  # the losers of the other groups have no say: their passes are not computed
+            chosen = Batch(x_l, batch.length, batch.captions, batch.keys)
+            h_rows, error_rows = self._h(x_l[rows], batch.length[rows], chosen, draw_l.rows(rows), rows)
+            h_l = h_l.index_copy(0, rows, h_rows)
+            error_l = error_l.index_copy(0, rows, error_rows)
+        loss = pair_loss(h_w, h_l, beta_w, self.config.beta, vu)
+        share = vu.float().mean()
+        count = vu.sum().clamp(min=1)
+        logit = beta_w * h_w - torch.where(vu, self.config.beta * h_l, 0.0)
+        values |= {
+            "vu": share,
+            "h_w": h_w.mean(),
+            "h_l": h_l.sum() / count,
+            "margin": ((h_w - h_l) * vu).sum() / count,
+            "implicit_accuracy": ((h_w > h_l) & vu).sum() / count,
+            "error_w": error_w.mean() - h_w.mean() / self.config.scale,
+            "error_w/reference": error_w.mean(),
+            "error_l": (error_l.sum() - h_l.sum() / self.config.scale) / count,
+            "error_l/reference": error_l.sum() / count,
+            "saturation": (logit.abs() > 3).float().mean(),
+        }
+        return loss.mean(), {name: value.detach() for name, value in values.items()}
+
+    def _rank(self, batch: Batch, candidates: Candidates, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        B, K = candidates.reward.shape
+        x = candidates.ranked()
+        first = self.policy.draw(x[:, 0], draws)
+        rest = [self.policy.draw(x[:, k], draws).paired_with(first) for k in range(1, K)]
+        columns = [
+            self._h(x[:, k], batch.length, batch, draw)[0] for k, draw in enumerate([first, *rest])
+        ]
+        h = torch.stack(columns, dim=1)
+        if self.method.ranking == "hard":
+            loss = plackett_luce_loss(h, self.config.beta)
+        else:
+            loss = soft_ranking_loss(h, candidates.reward.sort(1, descending=True).values, self.config.beta)
+        values = self._describe(candidates) | {
+            "reward/unpreferred": candidates.reward.amin(1).mean(),
+            "reward/preferred": candidates.reward.amax(1).mean(),
+            "h_w": h[:, 0].mean(),
+            "h_l": h[:, -1].mean(),
+            "margin": (h[:, 0] - h[:, -1]).mean(),
+            "implicit_accuracy": (h[:, 0] > h[:, -1]).float().mean(),
+        }
+        return loss.mean(), {name: value.detach() for name, value in values.items()}
+
+    def _winners_and_losers(self, batch: Batch, candidates: Candidates | None) -> tuple[Tensor, Tensor]:
+        mined = self.pairs(batch) if self.pairs is not None and self.method.needs_pairs else None
+        chosen = []
+        for side, source in enumerate((self.method.winner, self.method.loser)):
+            if source == "data":
+                chosen.append(self.policy.encode(batch))
+            elif source == "mined":
+                assert mined is not None
+                chosen.append(self.policy.encode(Batch(mined[side], batch.length, batch.captions, batch.keys)))
+            else:
+                assert candidates is not None
+                chosen.append(candidates.worst() if side else candidates.best())
+        return chosen[0], chosen[1]
+
+    def _h(
+        self, x: Tensor, length: Tensor, batch: Batch, draw: Any, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """scale * h and the reference's nll, [N]."""
+        captions = batch.captions if rows is None else [batch.captions[i] for i in rows.tolist()]
+        condition = self.policy.embed(captions)
+        h, error = log_ratio(self.policy, self.reference, x, length, (condition, condition), draw)
+        return self.config.scale * h, error
+
+    def _similarity(self, batch: Batch, candidates: Candidates) -> Tensor:
+        assert self.reward is not None
+        raw = self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
+        length = batch.length.repeat_interleave(candidates.reward.shape[1])
+        generated = self.reward.embed_motions(candidates.motion.flatten(0, 1), length)
+        return proximity(self.reward.embed_motions(raw, batch.length), generated.unflatten(0, candidates.reward.shape))
+
+    def _describe(self, candidates: Candidates) -> dict[str, Tensor]:
+        return {"reward/all": candidates.reward.mean()}

@@ -1,0 +1,1 @@
+"""What a run is: configs become objects, objects become results."""

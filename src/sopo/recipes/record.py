@@ -1,0 +1,43 @@
+"""What a run was: its settings, seed, commit and package versions, kept beside its results."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("sopo", "torch", "numpy", "accelerate", "diffusers")
+
+
+def environment() -> dict[str, Any]:
+    """Package versions, Python, machine and (in a checkout) the commit."""
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return {
+        "packages": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "commit": git.stdout.strip() or None,
+    }
+
+
+def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:
+    """Write ``folder/run.json``: the settings, each config dataclass under its name, the environment."""
+    record = dict(settings)
+    for config in configs:
+        record[type(config).__name__] = dataclasses.asdict(config)
+    write_json(folder / "run.json", {**record, "environment": environment()})
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON beside ``path``, then rename, so that no reader sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.partial")
+    staging.write_text(json.dumps(content, indent=2, default=str) + "\n")
+    os.replace(staging, path)

@@ -1,0 +1,1 @@
+"""The loop, its checkpoints and its log; knows no model."""

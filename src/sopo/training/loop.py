@@ -1,0 +1,159 @@
+"""Batch -> objective -> backward -> step, on Hugging Face Accelerate; knows no model.
+
+Everything random in a step follows from (seed, step), so a resumed run repeats an uninterrupted one, and
+N processes repeat one process with the same global batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from sopo.batch import Batch
+from sopo.errors import UserError
+from sopo.randomness import Draws, derive_seed
+from sopo.training.checkpoint import load_checkpoint, save_checkpoint
+from sopo.training.ema import EMA
+from sopo.training.log import RunLog
+from sopo.training.progress import progress
+
+Batches = Callable[[int], Batch]
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How to optimise."""
+
+    steps: int = 1000
+    batch_size: int = 64  # over all processes
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    warmup: int = 0  # steps of linear warm-up
+    decay: Literal["none", "cosine"] = "none"
+    gradient_clip: float = 1.0  # 0: none
+    ema: float = 0.0  # decay of the averaged weights; 0: none
+    seed: int = 0
+    checkpoint_every: int = 200  # steps; 0: only at the end
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+    def __post_init__(self) -> None:
+        limits = {"steps": 1, "batch_size": 1, "warmup": 0, "gradient_clip": 0, "checkpoint_every": 0}
+        for name, least in limits.items():
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}: must be at least {least}")
+        if not 0 < self.learning_rate < 1:
+            raise UserError(f"learning_rate is {self.learning_rate}: must lie between 0 and 1")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema is {self.ema}: a decay lies in [0, 1)")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step ``step`` (from 0)."""
+        warm = min(1.0, (step + 1) / (self.warmup + 1))
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.decay == "cosine" else 1.0
+        return self.learning_rate * warm * cosine
+
+
+def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path, title: str = "training") -> EMA:
+    """Train ``objective`` in place for ``config.steps``; leaves its averaged weights (if any) applied.
+
+    objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
+    folder: gets log.jsonl, tensorboard/ and checkpoint.pt; a checkpoint found there is resumed.
+    Raises UserError if the loss stops being finite or the checkpoint does not fit.
+    """
+    accelerator = Accelerator(mixed_precision=config.precision)
+    if config.batch_size % accelerator.num_processes:
+        raise UserError(f"batch_size {config.batch_size} must divide by {accelerator.num_processes} processes")
+    share = config.batch_size // accelerator.num_processes
+    start = share * accelerator.process_index
+    trainable = [p for p in objective.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+    ema = EMA(objective.to(accelerator.device), config.ema)
+    first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT)
+    wrapped, optimizer = accelerator.prepare(objective, optimizer)
+    log = RunLog(folder, first) if accelerator.is_main_process else None
+
+    with progress(title, show=accelerator.is_main_process) as report:
+        for step in range(first, config.steps):
+            # Dropout draws from the process's own stream, fixed anew at each step for exact resume.
+            torch.manual_seed(derive_seed(config.seed, "dropout", step, accelerator.process_index))
+            batch = batches(step).rows(start, start + share).to(accelerator.device)
+            draws = Draws(
+                derive_seed(config.seed, "draws", step),
+                config.batch_size,
+                start,
+                start + share,
+                accelerator.device,
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = config.rate(step)
+            with accelerator.autocast():
+                loss, values = wrapped(batch, draws)
+            accelerator.backward(loss)
+            norm = accelerator.clip_grad_norm_(trainable, config.gradient_clip or math.inf)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            ema.update(step + 1)
+            means = _mean_over_processes(accelerator, {"loss": loss.detach(), **values})
+            if not math.isfinite(means["loss"]):
+                raise UserError(
+                    f"{title}: the loss is {means['loss']} at step {step + 1}; lower --learning_rate"
+                    f" (the last good state is in {folder / CHECKPOINT})"
+                )
+            if log:
+                log.write(step + 1, {**means, "gradient_norm": float(norm), "learning_rate": config.rate(step)})
+            report(step + 1, config.steps, f"loss {means['loss']:.4f}")
+            last = step + 1 == config.steps
+            if last or (config.checkpoint_every and (step + 1) % config.checkpoint_every == 0):
+                if accelerator.is_main_process:
+                    state = {
+                        "step": step + 1,
+                        "model": dict(_trainable_state(objective)),
+                        "optimizer": optimizer.state_dict(),
+                        "ema": ema.state_dict(),
+                    }
+                    save_checkpoint(folder / CHECKPOINT, state)
+                accelerator.wait_for_everyone()
+    if log:
+        log.close()
+    if config.ema:
+        ema._copy(ema.average)
+    return ema
+
+
+def _trainable_state(objective: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return ((name, p.detach()) for name, p in objective.named_parameters() if p.requires_grad)
+
+
+def _resume(
+    objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, config: LoopConfig, path: Path
+) -> int:
+    """Restore the state at ``path``, if there is one; the number of steps it has behind it."""
+    if not path.is_file():
+        return 0
+    state = load_checkpoint(path)
+    own = dict(_trainable_state(objective))
+    fits = state.keys() >= {"step", "model", "optimizer", "ema"} and {
+        name: value.shape for name, value in state["model"].items()
+    } == {name: value.shape for name, value in own.items()}
+    if not fits:
+        raise UserError(f"{path}: belongs to another model; choose another --out or delete it")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(state["model"][name])
+    optimizer.load_state_dict(state["optimizer"])
+    ema.load_state_dict(state["ema"])
+    return min(state["step"], config.steps)
+
+
+def _mean_over_processes(accelerator: Accelerator, values: dict[str, Tensor]) -> dict[str, float]:
+    stacked = torch.stack([torch.as_tensor(v, dtype=torch.float32, device=accelerator.device) for v in values.values()])
+    means = accelerator.reduce(stacked, reduction="mean")
+    return dict(zip(values, means.tolist(), strict=True))
