@@ -56,7 +56,7 @@ def _one_later(values: Tensor) -> Tensor:
 
 
 def _turn_back(half: Tensor, points: Tensor) -> Tensor:
-    """Points [..., 3] turned about Y from the heading into the world, in the published order of operations."""
+    """Points [..., 3] turned from the heading into the world, in the published order of operations."""
     c, s = torch.cos(half), -torch.sin(half)
     x, y, z = points.unbind(-1)
     across, along = s * z, -s * x

@@ -1,8 +1,9 @@
 """Joint positions -> motion features, numerically equal to the published HumanML3D pipeline.
 
-Its oddities are kept, since published weights were trained on them: the heading inside the inverse kinematics
-exchanges the hips, the first frame's heading is overwritten by the identity, and the turn flips its sign in the
-one frame where the heading crosses -Z.
+Its oddities are kept, since published weights were trained on them: the heading inside the inverse
+kinematics exchanges the hips, the first frame's heading is overwritten by the identity, and the turn flips
+its sign in the one frame where the heading crosses -Z. Two are not, for they only destroy clips: NaN for a
+bone that points exactly against its rest direction, and a cross product along time for clips of 3 frames.
 """
 
 from __future__ import annotations
@@ -90,7 +91,5 @@ def _checked(joints: NDArray, skeleton: Skeleton) -> NDArray:
         raise UserError(f"joints of shape {list(joints.shape)}; {expected}")
     if not np.isfinite(joints).all():
         frame = int(np.argwhere(~np.isfinite(joints))[0][0])
-        raise UserError(
-            f"joints hold a number that is not finite, first in frame {frame}; drop or repair the clip"
-        )
+        raise UserError(f"joints: NaN or infinity, first in frame {frame}; drop or repair the clip")
     return joints.astype(np.float64)

@@ -12,11 +12,13 @@ from sopo.motion.skeleton import Skeleton
 class FeatureSlices:
     """Columns of a feature vector of frame t (Guo et al. 2022); N = J - 1, all lengths in units.
 
-    root_turn [1]: half the change of heading to frame t + 1, radians. root_velocity [2]: x, z of the root's
-    displacement to frame t + 1, seen from heading t + 1. root_height [1]: y. positions [3 N]: joints 1..N from
-    the root's ground point, seen from heading t. rotations [6 N]: the first two columns of each local rotation.
-    velocities [3 J]: displacement of all joints to frame t + 1, seen from heading t. contacts [4]: 1 where
-    left ankle, left foot, right ankle, right foot are planted.
+    root_turn [1]: half the change of heading to frame t + 1, radians.
+    root_velocity [2]: x, z of the root's displacement to frame t + 1, seen from heading t + 1.
+    root_height [1]: y.
+    positions [3 N]: joints 1..N from the root's point on the ground, seen from heading t.
+    rotations [6 N]: the first two columns of each local rotation.
+    velocities [3 J]: displacement of all joints to frame t + 1, seen from heading t.
+    contacts [4]: 1 where left ankle, left foot, right ankle, right foot are planted.
     """
 
     root_turn: slice

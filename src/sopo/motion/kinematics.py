@@ -29,9 +29,9 @@ def turn_y(points: NDArray, half_angle: NDArray | float) -> NDArray:
 def forward_direction(joints: NDArray, skeleton: Skeleton, swapped_hips: bool = False) -> NDArray:
     """Joints [..., J, 3] -> horizontal direction ahead [..., 3], length up to 1.
 
-    ``swapped_hips`` gives the published inverse kinematics' reading, in which left and right hip are exchanged
-    (the shoulders are not), so that the hips pull against the shoulders. Raises UserError where hips and
-    shoulders lie one above the other and so face nowhere.
+    ``swapped_hips`` gives the published inverse kinematics' reading, in which left and right hip are
+    exchanged (the shoulders are not), so that the hips pull against the shoulders. Raises UserError where
+    hips and shoulders do not spread sideways and so face nowhere.
     """
     left_hip, right_hip = skeleton.hips
     left_shoulder, right_shoulder = skeleton.shoulders
@@ -51,7 +51,7 @@ def half_heading(forward: NDArray) -> NDArray:
 
 
 def bone_directions(joints: NDArray, skeleton: Skeleton) -> NDArray:
-    """Joints [T, J, 3] -> unit vectors from parent to joint [T, J - 1, 3]; UserError names a bone without length."""
+    """Joints [T, J, 3] -> unit vectors from parent to joint [T, J - 1, 3]; UserError if one has no length."""
     bones = joints[:, 1:] - joints[:, list(skeleton.parents[1:])]
     lengths = np.linalg.norm(bones, axis=-1, keepdims=True)
     if not lengths.all():
@@ -81,7 +81,7 @@ def rotation_between(u: NDArray, v: NDArray) -> NDArray:
 
 
 def inverse_kinematics(joints: NDArray, skeleton: Skeleton) -> tuple[NDArray, NDArray]:
-    """Joints [T, J, 3] -> half headings [T] and local rotations of joints 1..J-1 [T, J - 1, 3, 3], as published.
+    """Joints [T, J, 3] -> half headings [T] and local rotations of joints 1.. [T, J - 1, 3, 3], as published.
 
     Headings: the (hip-swapped) direction ahead, smoothed over time; frame 0 is overwritten by the identity.
     """
@@ -98,7 +98,7 @@ def inverse_kinematics(joints: NDArray, skeleton: Skeleton) -> tuple[NDArray, ND
 
 
 def forward_kinematics(rotations: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:
-    """Local rotations [..., J, 3, 3] as published and root positions [..., 3] -> joints [..., J, 3], in units."""
+    """Local rotations [..., J, 3, 3] as published and roots [..., 3] -> joints [..., J, 3], in units."""
     offsets = torch.tensor(skeleton.target_offsets, dtype=rotations.dtype, device=rotations.device)
     world = [rotations[..., 0, :, :]]
     joints = [root]

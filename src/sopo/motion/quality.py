@@ -1,0 +1,67 @@
+"""Physical plausibility of joint motion: batched, padding masked; for rewards and for evaluation.
+
+All take joints [N, T, J, 3] in the skeleton's units, floor at y = 0, and length [N] in frames, and give [N].
+Clips too short to show a fault score 0.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sopo.batch import length_mask
+from sopo.errors import UserError
+from sopo.motion.skeleton import Skeleton
+
+FLOOR_HEIGHT = 0.05  # metres: a toe below it stands
+SLIDING_SPEED = 0.5  # metres per second, over the floor
+_SPEED_WINDOW = 5  # frames, for the mean speed
+
+
+def foot_skating(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
+    """Share, 0 to 1, of the frame steps in which a standing foot slides.
+
+    The skating ratio of GMD (Karunratanakul et al. 2023): toes below 5 cm before and after the step, faster
+    than 0.5 m/s in it and on the mean of 5 steps around it.
+    """
+    _check(joints, length, skeleton)
+    toes = joints[:, :, [skeleton.feet[1], skeleton.feet[3]]] * skeleton.metres_per_unit
+    valid = _steps(length, joints.shape[1], 1)[:, :, None]
+    speed = (toes[:, 1:, :, [0, 2]] - toes[:, :-1, :, [0, 2]]).norm(dim=-1) * skeleton.fps * valid
+    smooth = F.avg_pool1d(speed.transpose(1, 2), _SPEED_WINDOW, 1, padding=_SPEED_WINDOW // 2).transpose(1, 2)
+    low = toes[..., 1] < FLOOR_HEIGHT
+    slides = low[:, 1:] & low[:, :-1] & (speed > SLIDING_SPEED) & (smooth > SLIDING_SPEED)
+    return _masked_mean((slides & valid).any(dim=-1).to(joints.dtype), valid[..., 0])
+
+
+def jitter(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
+    """Mean over frames and joints of the jerk's magnitude, in m/s^3."""
+    _check(joints, length, skeleton)
+    jerk = (
+        torch.diff(joints, n=3, dim=1).norm(dim=-1).mean(dim=-1) * skeleton.metres_per_unit * skeleton.fps**3
+    )
+    return _masked_mean(jerk, _steps(length, joints.shape[1], 3))
+
+
+def floor_penetration(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
+    """Mean over frames of the depth of the lowest joint below the floor, in metres."""
+    _check(joints, length, skeleton)
+    depth = (-joints[..., 1].amin(dim=-1)).clamp_min(0.0) * skeleton.metres_per_unit
+    return _masked_mean(depth, _steps(length, joints.shape[1], 0))
+
+
+def _steps(length: Tensor, frames: int, order: int) -> Tensor:
+    """[N, max(T - order, 0)] True where a difference of that order lies inside the clip."""
+    return length_mask(length - order, max(frames - order, 0))
+
+
+def _masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    # where, not a product: padding may hold anything, NaN included.
+    return torch.where(valid, values, 0.0).sum(dim=1) / valid.sum(dim=1).clamp_min(1)
+
+
+def _check(joints: Tensor, length: Tensor, skeleton: Skeleton) -> None:
+    if joints.ndim != 4 or joints.shape[2:] != (skeleton.num_joints, 3) or length.shape != joints.shape[:1]:
+        shapes = f"joints {list(joints.shape)}, length {list(length.shape)}"
+        raise UserError(f"{shapes}; expected [N, T, {skeleton.num_joints}, 3] for {skeleton.name} and [N]")
