@@ -1,8 +1,8 @@
 """BVH, the text format of motion capture: read any hierarchy, write a motion of one of our skeletons.
 
-The package bvhio reads the same positions (the tests compare) in single precision and a tenth of the speed,
-but waits for ever at the end of a truncated file, so the format is parsed here; scipy does the rotations.
-"""
+The package bvhio reads the same positions (the tests compare) in single precision,
+The package bvhio reads the same positions (the tests compare) in single precision, but waits for ever at the
+end of a truncated file, so the format is parsed here; scipy does the rotations.
 
 from __future__ import annotations
 
@@ -167,7 +167,9 @@ def write_bvh(path: str | Path, joints: NDArray, skeleton: Skeleton) -> None:
             warnings.simplefilter("ignore")  # gimbal lock leaves the rotation right, its angles arbitrary
             angles = (before.inv() * world[joint]).as_euler("ZXY", degrees=True)
         table += [local, np.unwrap(angles, axis=0, period=360.0)]  # editors interpolate angles
-    with Path(path).open("w") as file:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
         file.write("HIERARCHY\n" + _hierarchy(skeleton, 0, scale))
         file.write(f"MOTION\nFrames: {len(joints)}\nFrame Time: {1 / skeleton.fps:.7f}\n")
         np.savetxt(file, np.concatenate(table, axis=1), fmt="%.6f")

@@ -28,7 +28,8 @@ def foot_skating(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
     _check(joints, length, skeleton)
     toes = joints[:, :, [skeleton.feet[1], skeleton.feet[3]]] * skeleton.metres_per_unit
     valid = _steps(length, joints.shape[1], 1)[:, :, None]
-    speed = (toes[:, 1:, :, [0, 2]] - toes[:, :-1, :, [0, 2]]).norm(dim=-1) * skeleton.fps * valid
+    speed = (toes[:, 1:, :, [0, 2]] - toes[:, :-1, :, [0, 2]]).norm(dim=-1) * skeleton.fps
+    speed = torch.where(valid, speed, 0.0)  # not a product: padding may hold anything, NaN included
     smooth = F.avg_pool1d(speed.transpose(1, 2), _SPEED_WINDOW, 1, padding=_SPEED_WINDOW // 2).transpose(1, 2)
     low = toes[..., 1] < FLOOR_HEIGHT
     slides = low[:, 1:] & low[:, :-1] & (speed > SLIDING_SPEED) & (smooth > SLIDING_SPEED)
@@ -57,7 +58,6 @@ def _steps(length: Tensor, frames: int, order: int) -> Tensor:
 
 
 def _masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    # where, not a product: padding may hold anything, NaN included.
     return torch.where(valid, values, 0.0).sum(dim=1) / valid.sum(dim=1).clamp_min(1)
 
 
