@@ -1,8 +1,8 @@
 """BVH, the text format of motion capture: read any hierarchy, write a motion of one of our skeletons.
 
-The package bvhio reads the same positions (the tests compare) in single precision,
 The package bvhio reads the same positions (the tests compare) in single precision, but waits for ever at the
 end of a truncated file, so the format is parsed here; scipy does the rotations.
+"""
 
 from __future__ import annotations
 
