@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sopo.batch import Batch, Caption
@@ -86,11 +85,3 @@ class Generator(Pretrained):
     @abstractmethod
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
         """The family's own pre-training loss, scalar; conditions are dropped for guidance in train mode."""
-
-    @torch.no_grad()
-    def generate(
-        self, captions: Sequence[Caption], length: Tensor, draws: Draws, sampling: Sampling
-    ) -> Tensor:
-        """Captions -> raw features [N, T, D]; the caller chooses eval mode."""
-        x = self.sample(self.embed(captions), length, int(length.max()), draws, sampling, K=1)
-        return self.decode(x, length)

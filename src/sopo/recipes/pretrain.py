@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch
 from sopo.generators.generator import Generator
+from sopo.data.dataset import MotionDataset
 from sopo.generators.mdm import MDM, MDMConfig
+from sopo.matching.guo import GuoConfig, GuoMatcher
+from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective
+from sopo.matching.tmr import TMR, TMRConfig
 from sopo.randomness import Draws
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset
@@ -37,3 +43,37 @@ def train_generator(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -
     fit(Pretraining(generator), training_batches(dataset, loop), loop, out / "run", "training the generator")
     generator.eval().save_pretrained(out)
     return generator
+
+
+def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> TMR:
+    """Train TMR, the reward model, on the train split of ``data``."""
+    dataset = load_dataset(data, "train")
+    matcher = TMR(dataclasses.replace(model, features=dataset.skeleton.num_features))
+    matcher.set_statistics(*statistics(dataset))
+    write_run(out / "run", {"data": str(data)}, matcher.config, loop)
+    objective = TMRObjective(matcher, dataset.normalizer)
+    fit(objective.train(), training_batches(dataset, loop), loop, out / "run", "training the reward (TMR)")
+    matcher.eval().save_pretrained(out)
+    return matcher
+
+
+def train_evaluator(data: Path, out: Path, model: GuoConfig, loop: LoopConfig) -> GuoMatcher:
+    """Train the Guo et al. evaluator: the movement autoencoder first, then the matching of text and motion."""
+    dataset = load_dataset(data, "train")
+    matcher = GuoMatcher(dataclasses.replace(model, features=dataset.skeleton.num_features))
+    matcher.set_statistics(*statistics(dataset))
+    write_run(out / "run", {"data": str(data)}, matcher.config, loop)
+    batches = training_batches(dataset, loop)
+    first = dataclasses.replace(loop, steps=max(1, loop.steps // 4))
+    movement = MovementObjective(matcher, dataset.normalizer)
+    fit(movement.train(), batches, first, out / "run" / "movement", "training the evaluator, stage 1 of 2")
+    matching = GuoObjective(matcher, dataset.normalizer)
+    fit(matching.train(), batches, loop, out / "run" / "matching", "training the evaluator, stage 2 of 2")
+    matcher.requires_grad_(True).eval().save_pretrained(out)
+    return matcher
+
+
+def statistics(dataset: MotionDataset) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [D] of every feature by itself, over all frames, as TMR's own statistics are."""
+    frames = np.concatenate([item.features for item in dataset.items])
+    return torch.from_numpy(frames.mean(0)), torch.from_numpy(frames.std(0) + 1e-6)

@@ -1,0 +1,53 @@
+"""``sopo data``: make the procedural corpus, check a folder, import BVH."""
+
+from __future__ import annotations
+
+import sys
+
+from jsonargparse import Namespace
+
+from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.data.check import check_folder
+from sopo.data.importers.bvh_folder import ImportConfig, import_bvh
+from sopo.training.progress import progress
+
+
+def _prepare_make(parser: Parser) -> None:
+    add_path(parser, "--out", "folder to write; must not exist")
+    add_config(parser, CorpusConfig)
+
+
+def _make(flags: Namespace) -> None:
+    with progress("making the corpus") as report:
+        make_corpus(flags.out, config_from(flags, CorpusConfig), report)
+    print(f"corpus: {flags.out}")
+
+
+def _prepare_check(parser: Parser) -> None:
+    add_path(parser, "folder", "folder in the HumanML3D layout")
+
+
+def _check(flags: Namespace) -> None:
+    report = check_folder(flags.folder)
+    for line in report.lines():
+        print(line)
+    if not report.ok:
+        sys.exit(2)
+
+
+def _prepare_import(parser: Parser) -> None:
+    add_path(parser, "--source", "folder of BVH files with captions")
+    add_path(parser, "--out", "folder to write; must not exist")
+    add_config(parser, ImportConfig)
+
+
+def _import(flags: Namespace) -> None:
+    with progress("importing") as report:
+        summary = import_bvh(flags.source, flags.out, config_from(flags, ImportConfig), report)
+    print(summary)
+
+
+MAKE = Verb("write the procedural corpus", _prepare_make, _make)
+CHECK = Verb("say what a motion folder holds, what is off and what to do", _prepare_check, _check)
+IMPORT = Verb("turn a folder of BVH and captions into the layout", _prepare_import, _import)

@@ -1,0 +1,52 @@
+"""``sopo eval``: a generator, or any system's motions, under the protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.diffusion.schedule import Sampling
+from sopo.evaluation.protocol import ProtocolConfig, Source
+from sopo.evaluation.sources import FileSource
+from sopo.errors import UserError
+from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher
+from sopo.recipes.evaluate import measure
+from sopo.recipes.record import environment, write_json
+from sopo.recipes.sources import generator_source
+from sopo.reports.tables import as_json, print_table
+
+
+def _prepare(parser: Parser) -> None:
+    add_path(parser, "--data", "folder in the HumanML3D layout")
+    add_path(parser, "--evaluator", "folder of the evaluator (never the reward that was optimised)")
+    parser.add_argument("--generator", type=Path, action="append", default=[], help="folder of a generator; repeatable")
+    parser.add_argument("--motions", type=Path, action="append", default=[], help="motions of any system; repeatable")
+    parser.add_argument("--split", type=str, default="test", help="which split to use")
+    parser.add_argument("--out", type=Path, default=None, help="JSON file for the table")
+    parser.add_class_arguments(Sampling, "sampling")
+    add_config(parser, ProtocolConfig)
+
+
+def _run(flags: Namespace) -> None:
+    if not flags.generator and not flags.motions:
+        raise UserError("nothing to evaluate: give --generator FOLDER or --motions FILE_OR_FOLDER")
+    protocol = config_from(flags, ProtocolConfig)
+    matcher = load_matcher(flags.evaluator)
+    dataset = load_dataset(flags.data, flags.split)
+    check_features(matcher.config.features, dataset.skeleton.num_features, str(flags.evaluator))
+    sources: dict[str, Source] = {}
+    for folder in flags.generator:
+        generator = load_generator(folder)
+        check_features(generator.config.features, dataset.skeleton.num_features, str(folder))
+        sources[str(folder)] = generator_source(generator, Sampling(**vars(flags.sampling)), protocol.seed)
+    for path in flags.motions:
+        sources[str(path)] = FileSource(path, dataset.skeleton)
+    table = measure(sources, dataset, matcher, protocol)
+    print_table(table, base=next(iter(sources)))
+    if flags.out:
+        write_json(flags.out, {**as_json(table), "seed": protocol.seed, "environment": environment()})
+
+
+EVALUATE = Verb("measure generators, or files of motions, under the protocol", _prepare, _run)

@@ -1,0 +1,60 @@
+"""Flags from dataclasses: every field of a config is a flag, checked by its type and by the config itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+ConfigT = TypeVar("ConfigT")
+
+
+class Parser(ArgumentParser):
+    """Errors are one line on standard error and exit code 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        line = " ".join(part.strip() for part in message.splitlines())
+        print(f"sopo: {line} (see {self.prog.replace(' [options]', '')} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A command: ``prepare`` adds its flags, ``run`` receives what they say."""
+
+    help: str
+    prepare: Callable[[Parser], None]
+    run: Callable[[Namespace], None]
+
+
+def config_from(flags: Namespace, kind: type[ConfigT]) -> ConfigT:
+    """The dataclass ``kind`` from flags of its fields' names; nested dataclasses likewise."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        value = getattr(flags, field.name)
+        if isinstance(value, Namespace):
+            default = field.default_factory() if callable(field.default_factory) else field.default  # type: ignore[misc]
+            value = config_from(value, type(default))
+        values[field.name] = value
+    return kind(**values)
+
+
+def add_config(parser: Parser, kind: type, defaults: dict[str, Any] | None = None) -> None:
+    """A flag for each field of a config dataclass, with other defaults where given."""
+    parser.add_class_arguments(kind)
+    if defaults:
+        parser.set_defaults(defaults)
+
+
+def add_path(parser: Parser, name: str, help: str, default: str | None = None) -> None:
+    """A flag that takes a path; required unless it has a default."""
+    if default is None:
+        parser.add_argument(name, type=Path, required=True, help=help)
+    else:
+        parser.add_argument(name, type=Path, default=Path(default), help=help)

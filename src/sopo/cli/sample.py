@@ -1,0 +1,30 @@
+"""``sopo sample "a person ..."``: captions -> motions as .npy, BVH and a video."""
+
+from __future__ import annotations
+
+from jsonargparse import Namespace
+
+from sopo.cli.parser import Parser, Verb, add_path
+from sopo.diffusion.schedule import Sampling
+from sopo.recipes.sample import sample
+
+
+def _prepare(parser: Parser) -> None:
+    parser.add_argument("captions", nargs="+", type=str, help="what the motions should show")
+    add_path(parser, "--generator", "folder of a generator; the shipped one by default", default="shipped")
+    add_path(parser, "--out", "folder for the motions", default="runs/sample")
+    parser.add_argument("--seconds", type=float, default=3.2, help="duration of each motion")
+    parser.add_argument("--repeats", type=int, default=1, help="motions for each caption")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another motion")
+    parser.add_class_arguments(Sampling, "sampling")
+
+
+def _run(flags: Namespace) -> None:
+    sampling = Sampling(**vars(flags.sampling))
+    for path in sample(
+        flags.captions, flags.generator, flags.out, flags.seconds, flags.repeats, flags.seed, sampling
+    ):
+        print(path)
+
+
+SAMPLE = Verb("draw motions for captions", _prepare, _run)

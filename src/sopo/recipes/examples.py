@@ -1,0 +1,46 @@
+"""Which captions to look at: those alignment changed most, and some drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sopo.batch import Batch
+from sopo.data.dataset import MotionDataset
+from sopo.motion.decode import decode_joints
+from sopo.randomness import numpy_rng
+from sopo.reports.page import Example
+from sopo.rewards.reward import Reward
+
+Source = Callable[[Batch, int], Tensor]
+Rule = Callable[[Tensor, Tensor, Batch], Tensor]
+
+
+def before_and_after(
+    before: Source, after: Source, dataset: MotionDataset, reward: Reward, rule: Rule | None, seed: int, each: int = 6
+) -> list[Example]:
+    """``each`` captions where the reward changed most, and ``each`` at random; the same noise before and after."""
+    rng = numpy_rng(seed, "examples")
+    pool = rng.permutation(len(dataset))[:256]
+    batch = dataset.batch(pool, rng)
+    real = dataset.normalizer.denormalize(batch.motion) * batch.mask[..., None]
+    motions = {"real": real, "before": before(batch, 0), "after": after(batch, 0)}
+    rewards = {name: reward.score(motion, batch.length, batch.captions) for name, motion in motions.items()}
+    rules = {name: rule(motion, batch.length, batch) for name, motion in motions.items()} if rule else {}
+    change = (rewards["after"] - rewards["before"]).abs()
+    largest = change.argsort(descending=True)[:each].tolist()
+    chosen = {i: "largest change" for i in largest}
+    chosen |= {i: "random" for i in range(len(batch)) if i not in largest and i < 2 * each}
+    joints = {name: decode_joints(motion, dataset.skeleton) for name, motion in motions.items()}
+    examples = []
+    for i, group in list(chosen.items())[: 2 * each]:
+        length = int(batch.length[i])
+        scores: dict[str, dict[str, float | bool]] = {
+            name: {"reward": float(rewards[name][i])} | ({"rule": bool(rules[name][i])} if rules else {})
+            for name in motions
+        }
+        shown = {name: motion[i, :length].numpy() for name, motion in joints.items()}
+        examples.append(Example(batch.captions[i].text, group, shown, scores))
+    return examples

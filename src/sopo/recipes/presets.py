@@ -1,0 +1,55 @@
+"""A row per published setting, and our own: flags of ``sopo align`` under a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sopo.diffusion.schedule import Sampling
+from sopo.errors import UserError
+from sopo.generators.mdm import MDMConfig
+from sopo.matching.guo import GuoConfig
+from sopo.matching.tmr import TMRConfig
+
+# Preference settings. ``paper``: the published numbers (Sec. 5), T omega_t = 1 on the mean squared error.
+# ``stable``: found by measurement on the embedded corpus, see docs/results.md.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"tau": 0.45, "C": 2.0, "beta": 1.0, "K": 4, "scale": 1.0, "rollout": Sampling("ddpm", 0, 1.0)},
+    "stable": {"tau": "q0.5", "C": 2.0, "beta": 1.0, "K": 2, "scale": 50.0, "rollout": Sampling("ddim", 5, 1.0)},
+}
+
+LOOP_STABLE: dict[str, Any] = {"learning_rate": 1e-4, "warmup": 10, "ema": 0.98, "batch_size": 32, "steps": 1000}
+
+# Generators. ``small``: the embedded corpus's, trained by `make checkpoints`.
+MDM_PRESETS: dict[str, MDMConfig] = {
+    "published": MDMConfig(),
+    "small": MDMConfig(
+        width=128,
+        feedforward=256,
+        layers=4,
+        architecture="decoder",
+        text_encoder="hashed-128",
+        text_layers=2,
+        frames_per_token=4,
+    ),
+}
+
+# Reward and evaluator are different networks with different seeds: what is optimised never measures itself.
+TMR_SMALL = TMRConfig()
+GUO_SMALL = GuoConfig()
+LOOP_GENERATOR: dict[str, Any] = {
+    "steps": 12000, "batch_size": 64, "learning_rate": 1e-3, "warmup": 200, "decay": "cosine", "ema": 0.999,
+    "checkpoint_every": 500, "seed": 1,
+}
+LOOP_REWARD: dict[str, Any] = {
+    "steps": 3000, "batch_size": 64, "learning_rate": 5e-4, "warmup": 100, "decay": "cosine", "seed": 2,
+}
+LOOP_EVALUATOR: dict[str, Any] = {
+    "steps": 3000, "batch_size": 64, "learning_rate": 1e-3, "warmup": 100, "decay": "cosine", "seed": 3,
+}
+
+
+def preset(rows: dict[str, Any], name: str) -> Any:
+    """The row of that name; UserError lists the names."""
+    if name not in rows:
+        raise UserError(f"preset {name!r} is unknown: choose one of {', '.join(rows)}")
+    return rows[name]

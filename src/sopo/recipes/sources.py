@@ -1,0 +1,31 @@
+"""A generator as a source of motions for the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sopo.batch import Batch
+from sopo.diffusion.schedule import Sampling
+from sopo.generators.generator import Generator
+from sopo.randomness import Draws, derive_seed
+
+
+def generator_source(generator: Generator, sampling: Sampling, seed: int) -> Callable[[Batch, int], Tensor]:
+    """(batch, run) -> raw motions [N, T, D] for the batch's captions and lengths.
+
+    The noise depends on the seed, the run and the batch's clips alone, so that two generators evaluated in
+    one run start from the same noise.
+    """
+    device = generator.normalizer.mean.device
+
+    @torch.inference_mode()
+    def source(batch: Batch, run: int) -> Tensor:
+        draws = Draws(derive_seed(seed, "evaluation", run, *batch.keys), len(batch), device=device)
+        length, frames = batch.length.to(device), batch.motion.shape[1]
+        x = generator.sample(generator.embed(batch.captions), length, frames, draws, sampling, K=1)
+        return generator.decode(x, length).to(batch.motion.device)
+
+    return source
