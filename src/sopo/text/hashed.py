@@ -58,6 +58,10 @@ class HashedWords(TextEncoder):
             self._table = torch.cat([self._table, fresh])
         return self._table[torch.tensor([self._rows[word] for word in words], dtype=torch.int64)]
 
+    def known(self, word: str) -> bool:
+        """Every word has a vector here."""
+        return True
+
     def _word_vector(self, word: str) -> np.ndarray:
         marked = f"<{word}>"
         grams = [marked[i : i + n] for n in GRAMS for i in range(len(marked) - n + 1)]

@@ -1,0 +1,1 @@
+"""Joint embeddings of motion and text: what rewards score with, and what evaluation measures with."""

@@ -1,0 +1,232 @@
+"""The evaluator of Guo et al. against recorded numbers of the published code, and its own promises."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sopo.batch import Batch, Caption, as_captions
+from sopo.errors import UserError
+from sopo.matching.guo import PUBLISHED, GuoConfig, GuoMatcher
+from sopo.matching.losses import margin_contrastive
+from sopo.matching.objectives import GuoObjective, MovementObjective
+from sopo.matching.retrieval import retrieval
+from sopo.matching.words import CLASSES, VIP_CLASS, GloveWords, read_words, word_vectors
+from sopo.motion.normalize import Normalizer
+from sopo.randomness import Draws
+
+SMALL = GuoConfig(23, "hashed-16", 16, 8, 64, 16, 16, 16, 16, 16)
+
+
+@pytest.fixture
+def folder(shared: Path) -> Path:
+    return shared / "parity" / "t2m_evaluator"
+
+
+def tiny(folder: Path, dataset: str) -> tuple[GuoMatcher, dict[str, Tensor]]:
+    with np.load(folder / f"tiny_{dataset}_io.npz") as stored:
+        recorded = {name: torch.from_numpy(stored[name]) for name in stored}
+    features = recorded["motions_fp16"].shape[-1]
+    model = GuoMatcher(GuoConfig(features, "hashed-300", 300, 20, 64, 16, 16, 24, 16, 12))
+    weights = load_file(folder / f"tiny_{dataset}.safetensors")
+    own = {f"normalizer.{name}": tensor for name, tensor in model.normalizer.state_dict().items()}
+    model.load_state_dict(weights | own)
+    return model.eval(), recorded
+
+
+@pytest.mark.parametrize("dataset", ["t2m", "kit"])
+def test_embeddings_match_the_published_ones(folder: Path, dataset: str) -> None:
+    model, recorded = tiny(folder, dataset)
+    near = {"atol": 1e-4, "rtol": 0.0}
+    with torch.no_grad():
+        classes = recorded["pos_onehot"].float()
+        text = model.text_encoder(recorded["word_embs_fp16"].float(), classes, recorded["cap_lens"])
+        torch.testing.assert_close(text, recorded["text_embedding_input_order"], **near)
+        order = recorded["align_idx"]
+        for name in ("", "_not_zeropadded"):
+            motion = model.encode_motions(recorded[f"motions{name}_fp16"].float(), recorded["m_lens"])
+            torch.testing.assert_close(motion[order], recorded[f"motion_embedding{name}"], **near)
+        movement = model.movement_encoder(recorded["motions_fp16"].float())
+        best = min((movement - want).abs().max() for want in _orders(recorded, order))
+        assert best < 1e-4
+    zeros = model.embed_motions(recorded["motions_not_zeropadded_fp16"].float(), recorded["m_lens"])
+    torch.testing.assert_close(zeros, recorded["motion_embedding_input_order"], **near)
+
+
+def _orders(recorded: dict[str, Tensor], order: Tensor) -> list[Tensor]:
+    """The movements as recorded: in input order, or restored to it."""
+    stored = recorded["movement_encoder_out"]
+    return [stored, stored[torch.argsort(order)]]
+
+
+@pytest.mark.parametrize(("preset", "entry"), [("guo-humanml3d", "t2m"), ("guo-kit", "kit")])
+def test_published_weights_have_a_place(folder: Path, preset: str, entry: str) -> None:
+    manifests = json.loads((folder / "manifests.json").read_text())
+    manifest = next(value for name, value in manifests.items() if name.startswith(entry))
+    model = GuoMatcher(PUBLISHED[preset])
+    for part in ("movement_encoder", "motion_encoder", "text_encoder"):
+        ours = {name: list(tensor.shape) for name, tensor in getattr(model, part).state_dict().items()}
+        assert ours == {name: value["shape"] for name, value in manifest[part].items()}
+
+
+def test_words_are_read_as_published(folder: Path) -> None:
+    tables = json.loads((folder / "pos_vocabulary.json").read_text())
+    assert {name: index for index, name in enumerate(CLASSES)} == tables["pos_to_index"]
+    assert {word: name for name, words in tables["vip_words"].items() for word in words} == VIP_CLASS
+    recorded = json.loads((folder / "word_vectorizer_cases.json").read_text())
+    known = set(recorded["vocabulary_used"]).__contains__
+    for case in recorded["cases"]:
+        words, classes, _ = read_words(Caption("", (case["token"],)), known, 20)
+        assert (words[1], classes[1]) == (case["vector_of_word"], case["pos_index"])
+    for case in recorded["padding_cases_max_text_len_20"]:
+        caption = Caption("", ("walk/VERB",) * case["num_caption_tokens"])
+        if caption.tokens:
+            words, classes, count = read_words(caption, known, 20)
+            assert (len(words), len(classes), count) == (22, 22, case["sent_len"])
+            assert words.index("eos") == case["index_of_eos"]
+            assert words.count("unk") == case["num_unk_padding"]
+
+
+def test_untagged_captions_are_tagged() -> None:
+    plain = read_words(Caption("A person walks."), lambda word: True, 20)
+    tagged = read_words(Caption("", ("a/DET", "person/NOUN", "walk/VERB")), lambda word: True, 20)
+    assert plain == tagged
+
+
+def glove_folder(folder: Path, words: Any, index: Any) -> Path:
+    np.save(folder / "our_vab_data.npy", np.arange(20, dtype=np.float32).reshape(5, 4))
+    (folder / "our_vab_words.pkl").write_bytes(pickle.dumps(words))
+    (folder / "our_vab_idx.pkl").write_bytes(pickle.dumps(index))
+    return folder
+
+
+WORDS = ["sos", "eos", "unk", "walk", "run"]
+INDEX = {word: i for i, word in enumerate(WORDS)}
+
+
+def test_glove_is_read(tmp_path: Path) -> None:
+    table = word_vectors(f"glove:{glove_folder(tmp_path, WORDS, INDEX)}")
+    assert table.width == 4 and table.known("walk") and not table.known("zebra")
+    assert table.vectors(["run", "sos"]).tolist() == [[16, 17, 18, 19], [0, 1, 2, 3]]
+
+
+class Trap:
+    """A pickle that would run code when loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("executed",))
+
+
+@pytest.mark.parametrize(
+    ("words", "index"),
+    [
+        (Trap(), INDEX),
+        (WORDS, {**INDEX, "walk": Trap()}),
+        (WORDS, {**INDEX, "walk": 99}),
+        ([*WORDS, ["nested"]], INDEX),
+        (WORDS[2:], {"walk": 1}),
+        ("words", INDEX),
+    ],
+)
+def test_glove_of_any_other_kind_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: Any, index: Any
+) -> None:
+    with pytest.raises(UserError, match=str(tmp_path)):
+        GloveWords(glove_folder(tmp_path, words, index))
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_glove_damaged_or_absent(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="missing"):
+        GloveWords(tmp_path / "nowhere")
+    folder = glove_folder(tmp_path, WORDS, INDEX)
+    content = (folder / "our_vab_words.pkl").read_bytes()
+    (folder / "our_vab_words.pkl").write_bytes(content[:-5])
+    with pytest.raises(UserError, match="our_vab_words"):
+        GloveWords(folder)
+    with pytest.raises(UserError, match="hashed-WIDTH"):
+        word_vectors("word2vec")
+
+
+def test_embeddings_do_not_depend_on_padding_or_company() -> None:
+    model = GuoMatcher(SMALL)
+    model.set_statistics(torch.randn(23), torch.rand(23) + 0.5)
+    motions, length = torch.randn(5, 64, 23), torch.tensor([8, 64, 17, 4, 40])
+    together = model.embed_motions(motions, length)
+    dirty = torch.cat([motions, torch.zeros(5, 30, 23)], 1)
+    for row, frames in enumerate(length.tolist()):
+        dirty[row, frames:] = torch.nan
+        alone = model.embed_motions(motions[row : row + 1, :frames], length[row : row + 1])
+        torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.embed_motions(dirty, length), together, atol=1e-5, rtol=0)
+    texts = model.embed_texts(as_captions(["walk", "a person sits down", "walk"]))
+    assert torch.equal(texts[0], texts[2])
+    torch.testing.assert_close(model.embed_texts(as_captions(["walk"]))[0], texts[0], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("frames", [3, 80])
+def test_lengths_it_cannot_read(frames: int) -> None:
+    with pytest.raises(UserError, match=f"{frames} frames"):
+        GuoMatcher(SMALL).embed_motions(torch.zeros(1, 80, 23), torch.tensor([frames]))
+
+
+def test_a_saved_model_comes_back_and_others_are_refused(tmp_path: Path) -> None:
+    model = GuoMatcher(SMALL)
+    folder = model.save_pretrained(tmp_path / "guo")
+    again = GuoMatcher.from_pretrained(folder)
+    motions, length = torch.randn(3, 12, 23), torch.tensor([12, 8, 4])
+    assert torch.equal(again.embed_motions(motions, length), model.embed_motions(motions, length))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"width": 0}))
+    with pytest.raises(UserError, match="positive"):
+        GuoMatcher.from_pretrained(folder)
+
+
+def test_margin_loss() -> None:
+    a, b = torch.zeros(2, 3), torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 12.0]])
+    assert float(margin_contrastive(a, b, True, 10)) == pytest.approx((25 + 144) / 2, rel=1e-4)
+    assert float(margin_contrastive(a, b, False, 10)) == pytest.approx(25 / 2, rel=1e-4)
+
+
+def test_both_stages_train() -> None:
+    words = ["walk", "jump", "kick", "sit", "wave", "spin", "bow", "run"]
+    statistics = Normalizer(torch.full((23,), 2.0), torch.full((23,), 3.0))
+    model = GuoMatcher(SMALL)
+    model.set_statistics(statistics.mean, statistics.std)
+    clips = torch.randn(8, 1, 23).expand(8, 18, 23)
+    batch = Batch(clips, torch.tensor([16, 12] * 4), as_captions(words), tuple(words))
+    first = MovementObjective(model, statistics)
+    history = _train(first, batch, 40)
+    assert history[-1] < 0.8 * history[0]
+    before = [p.clone() for p in model.movement_encoder.parameters()]
+    _train(GuoObjective(model, statistics), batch, 200)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.movement_encoder.parameters(), strict=True))
+    texts = model.embed_texts(batch.captions)
+    motions = model.embed_motions(statistics.denormalize(clips), batch.length)
+    assert (
+        retrieval(model.similarity(texts[:, None], motions[None]), ks=(1,))["t2m/R@1"] >= 0.5
+    )  # by chance 1/8
+
+
+def _train(objective: torch.nn.Module, batch: Batch, steps: int) -> list[float]:
+    optimizer = torch.optim.AdamW([p for p in objective.parameters() if p.requires_grad], 3e-3)
+    objective.train()
+    history = []
+    for step in range(steps):
+        loss, logs = objective(batch, Draws(step, len(batch)))
+        assert all(value.ndim == 0 and not value.requires_grad for value in logs.values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(loss.item())
+    return history
+
+
+def test_the_default_is_small() -> None:
+    assert sum(p.numel() for p in GuoMatcher(GuoConfig()).parameters()) * 4 < 4e6

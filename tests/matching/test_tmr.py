@@ -1,0 +1,211 @@
+"""TMR against recorded numbers of the published code, and its own promises."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sopo.batch import Batch, Caption, as_captions
+from sopo.errors import UserError
+from sopo.matching.losses import false_negatives, info_nce, kl_normal
+from sopo.matching.objectives import TMRObjective, TMRWeights
+from sopo.matching.retrieval import retrieval
+from sopo.matching.tmr import PUBLISHED, TMR, TMRConfig
+from sopo.motion.normalize import Normalizer
+from sopo.randomness import Draws
+from sopo.text import TextEmbedding
+
+TINY = TMRConfig(12, "hashed-10", 16, 32, 3, 4, 0.1, 1)
+SMALL = TMRConfig(features=23, text_encoder="hashed-16", width=16, feedforward=32)
+
+
+def arrays(path: Path) -> dict[str, Tensor]:
+    with np.load(path) as stored:
+        return {name: torch.from_numpy(stored[name]) for name in stored}
+
+
+@pytest.fixture
+def folder(shared: Path) -> Path:
+    return shared / "parity" / "tmr"
+
+
+@pytest.fixture
+def tiny(folder: Path) -> TMR:
+    model = TMR(TINY)
+    for part in ("motion_encoder", "text_encoder", "motion_decoder"):
+        getattr(model, part).load_state_dict(load_file(folder / f"tiny_{part}.safetensors"))
+    return model.eval()
+
+
+@pytest.fixture
+def recorded(folder: Path) -> dict[str, Tensor]:
+    return arrays(folder / "tiny_encode_io.npz") | arrays(folder / "tiny_loss_io.npz")
+
+
+def text_of(recorded: dict[str, Tensor]) -> TextEmbedding:
+    return TextEmbedding(recorded["text_tokens"], recorded["text_mask"], recorded["sent_emb"])
+
+
+def test_encoders_and_decoder_match_the_published_ones(tiny: TMR, recorded: dict[str, Tensor]) -> None:
+    length = recorded["motion_length"]
+    near = {"atol": 1e-5, "rtol": 0.0}
+    with torch.no_grad():
+        for modality, gaussian in (
+            ("motion", tiny.motion_gaussian(recorded["motion"], length)),
+            ("text", tiny.text_gaussian(text_of(recorded))),
+        ):
+            torch.testing.assert_close(gaussian[0], recorded[f"{modality}_mu"], **near)
+            torch.testing.assert_close(gaussian[1], recorded[f"{modality}_logvar"], **near)
+            decoded = tiny.decode(recorded[f"{modality}_mu"], length, 40)
+            torch.testing.assert_close(decoded, recorded[f"decoded_from_{modality}_mu"], **near)
+    text, motion = recorded["text_mu"], recorded["motion_mu"]
+    matrix = tiny.similarity(text[:, None], motion[None])
+    torch.testing.assert_close(matrix, recorded["sim_matrix_t2m"], **near)
+    torch.testing.assert_close(tiny.similarity(text, motion) / 2 + 0.5, recorded["score_vector"], **near)
+
+
+def test_training_loss_matches_the_published_one(tiny: TMR, recorded: dict[str, Tensor]) -> None:
+    objective = TMRObjective(tiny, Normalizer(torch.zeros(12), torch.ones(12))).eval()
+    ignore = false_negatives(recorded["sent_emb"], 0.8)
+    assert torch.equal(ignore, recorded["filtered_mask"])
+    noise = (recorded["eps_text"], recorded["eps_motion"])
+    parts = objective.parts(recorded["motion"], recorded["motion_length"], text_of(recorded), noise, ignore)
+    for name, part in parts.items():
+        torch.testing.assert_close(part, recorded[f"loss_{name}"], rtol=1e-4, atol=0)
+    loss = sum((getattr(TMRWeights(), name) * part for name, part in parts.items()), torch.zeros(()))
+    torch.testing.assert_close(loss, recorded["loss_loss"], rtol=1e-4, atol=0)
+    loss.backward()
+    for name in ("motion", "text"):
+        gradient = getattr(tiny, f"{name}_encoder").tokens.grad
+        torch.testing.assert_close(gradient, recorded[f"grad_{name}_tokens"], rtol=1e-4, atol=1e-6)
+
+
+def test_single_terms_match_the_published_ones(recorded: dict[str, Tensor]) -> None:
+    z_text, z_motion = recorded["text_latent"], recorded["motion_latent"]
+    t = recorded["text_mu"], recorded["text_logvar"]
+    m = recorded["motion_mu"], recorded["motion_logvar"]
+    unit = torch.zeros_like(t[0]), torch.zeros_like(t[0])
+    pairs = {
+        "contrastive_without_filter": info_nce(z_text, z_motion, 0.1),
+        "kl_t_m": kl_normal(t, m),
+        "kl_m_t": kl_normal(m, t),
+        "kl_m_0": kl_normal(m, unit),
+        "kl_t_0": kl_normal(t, unit),
+    }
+    for name, value in pairs.items():
+        torch.testing.assert_close(value, recorded[name], rtol=1e-4, atol=0)
+    both = [info_nce(z_text, z_motion, 0.7, mask) for mask in (None, recorded["filtered_mask"])]
+    assert any(torch.isclose(value, recorded["infonce_t07"], rtol=1e-4) for value in both)
+
+
+def test_normalisation_matches_the_published_one(folder: Path) -> None:
+    stats, expected = arrays(folder / "normalizer_stats.npz"), arrays(folder / "normalizer_io.npz")
+    results = []
+    for source in ("tmr", "sopo"):
+        normalizer = Normalizer(stats[f"{source}_humanml3d_mean"], stats[f"{source}_humanml3d_std"])
+        results.append(normalizer.normalize(expected["raw"]))
+    assert any(torch.allclose(result, expected["normalised"], atol=1e-5) for result in results)
+
+
+def test_retrieval_matches_the_published_one(folder: Path) -> None:
+    recorded = arrays(folder / "retrieval_metrics_io.npz")
+    expected = json.loads((folder / "retrieval_metrics_expected.json").read_text())
+    same = false_negatives(recorded["sent_emb"], 0.95)
+    for protocol, equals in (("all", None), ("threshold_0_95", same)):
+        result = retrieval(recorded["sim_matrix"], same=equals)
+        for name, value in expected[protocol].items():
+            direction, _, metric = name.partition("/")
+            if metric.startswith("R"):
+                assert result[f"{direction}/R@{int(metric[1:])}"] * 100 == pytest.approx(value, abs=0.01)
+            elif metric == "MedR":
+                assert result[name] == value
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_published_weights_have_a_place(folder: Path, preset: str) -> None:
+    manifest = json.loads((folder / "manifest_humanml3d.json").read_text())
+    model = TMR(PUBLISHED[preset])
+    for part in ("motion_encoder", "text_encoder", "motion_decoder"):
+        ours = {name: list(tensor.shape) for name, tensor in getattr(model, part).state_dict().items()}
+        assert ours == {name: entry["shape"] for name, entry in manifest[part].items()}
+
+
+@pytest.mark.parametrize("frames_per_token", [1, 4])
+def test_embeddings_do_not_depend_on_padding_or_company(frames_per_token: int) -> None:
+    model = TMR(replace(SMALL, frames_per_token=frames_per_token))
+    model.set_statistics(torch.randn(23), torch.rand(23) + 0.5)
+    motions, length = torch.randn(5, 30, 23), torch.tensor([8, 30, 17, 4, 24])
+    together = model.embed_motions(motions, length)
+    dirty = torch.cat([motions, torch.full((5, 50, 23), torch.nan)], 1)
+    for row, frames in enumerate(length.tolist()):
+        dirty[row, frames:] = torch.nan
+    torch.testing.assert_close(model.embed_motions(dirty, length), together, atol=1e-5, rtol=0)
+    for row, frames in enumerate(length.tolist()):
+        alone = model.embed_motions(motions[row : row + 1, :frames], length[row : row + 1])
+        torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=0)
+    captions = as_captions(["walk", "a person sits down and stands up", "walk"])
+    texts = model.embed_texts(captions)
+    torch.testing.assert_close(model.embed_texts(captions[:1])[0], texts[0], atol=1e-5, rtol=0)
+    assert torch.equal(texts[0], texts[2])
+    assert model.training and not texts.requires_grad
+
+
+def test_many_motions_keep_their_order() -> None:
+    model = TMR(SMALL)
+    length = torch.randint(1, 5, (600,)) * 4
+    motions = torch.randn(600, 16, 23)
+    found = model.embed_motions(motions, length)
+    torch.testing.assert_close(
+        found[577:], model.embed_motions(motions[577:], length[577:]), atol=1e-5, rtol=0
+    )
+
+
+def test_a_saved_model_comes_back(tmp_path: Path) -> None:
+    model = TMR(SMALL)
+    model.set_statistics(torch.randn(23), torch.rand(23) + 0.5)
+    again = TMR.from_pretrained(model.save_pretrained(tmp_path / "tmr"))
+    motions, length = torch.randn(3, 12, 23), torch.tensor([12, 8, 4])
+    assert torch.equal(again.embed_motions(motions, length), model.embed_motions(motions, length))
+    assert again.config == model.config
+
+
+def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path) -> None:
+    folder = TMR(SMALL).save_pretrained(tmp_path / "tmr")
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="truncated"):
+        TMR.from_pretrained(folder)
+    settings = folder / "config.json"
+    settings.write_text(settings.read_text().replace('"tmr"', '"guo"'))
+    with pytest.raises(UserError, match="guo"):
+        TMR.from_pretrained(folder)
+
+
+def test_training_finds_the_pairs() -> None:
+    words = ["walk", "jump", "kick", "sit", "wave", "spin", "bow", "run"]
+    captions = tuple(Caption(f"a person will {word}") for word in words)
+    statistics = Normalizer(torch.full((23,), 2.0), torch.full((23,), 3.0))
+    model = TMR(replace(SMALL, dropout=0.0))
+    model.set_statistics(statistics.mean, statistics.std)
+    batch = Batch(torch.randn(8, 1, 23).expand(8, 16, 23), torch.full((8,), 16), captions, tuple(words))
+    objective = TMRObjective(model, statistics, TMRWeights(contrastive=1.0, noise=0.1))
+    optimizer = torch.optim.AdamW(objective.parameters(), 1e-3)
+    for step in range(60):
+        loss, logs = objective(batch, Draws(step, 8))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert set(logs) == {"recons", "kl", "latent", "contrastive"}
+    texts = model.embed_texts(captions)
+    motions = model.embed_motions(statistics.denormalize(batch.motion), batch.length)
+    assert retrieval(model.similarity(texts[:, None], motions[None]), ks=(1,))["t2m/R@1"] == 1
+
+
+def test_the_default_is_small() -> None:
+    assert sum(p.numel() for p in TMR(TMRConfig()).parameters()) * 4 < 4e6
