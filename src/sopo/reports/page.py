@@ -21,7 +21,7 @@ ASSETS = Path(__file__).with_name("page")
 SCRIPTS = ("dom.js", "table.js", "curves.js", "scene.js", "body.js", "player.js", "main.js")  # in this order
 
 GROUPS = {
-    "largest change": "Chosen because alignment changed their reward the most, up or down: not representative.",
+    "largest change": "Chosen because alignment changed their reward most, up or down: not representative.",
     "random": "Drawn at random: what to expect of a caption.",
 }
 CURVE_POINTS = 400  # more than a small plot can show

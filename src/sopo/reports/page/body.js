@@ -15,14 +15,24 @@ class Body {
       if (leaf(j)) return 0.032;
       return bounded(0.17 * gap(j, children[j][0]), 0.036, 0.072);
     });
+    // A limb starts at the hip or the shoulder: the first joint off the spine, or the next if that is a collar.
+    const origin = parents.map((parent, j) => {
+      if (sides[j] === 0 || sides[parent] !== 0) return -1;
+      const next = children[j][0];
+      return parent !== 0 && next !== undefined && gap(j, next) < 0.17 ? next : j;
+    });
+    const starts = origin.filter((j) => j >= 0);
     const torso = { colour: "torso", bones: [] };
     this.parts = [torso];
-    for (let j = 0; j < joints; j += 1) {
-      const parent = parents[j];
-      if (parent < 0) continue;
-      if (sides[parent] === 0) torso.bones.push([parent, j]);
-      else this.parts.push({ colour: sides[j] < 0 ? "left" : "right", bones: [[parent, j]], tip: leaf(j) ? 0.05 : 0 });
-    }
+    parents.forEach((parent, j) => {
+      if (parent < 0) return;
+      if (sides[parent] === 0 || starts.includes(j)) torso.bones.push([parent, j]);
+      else this.parts.push({ colour: sides[j] < 0 ? "left" : "right", bones: [[parent, j]], tip: leaf(j) ? 0.05 : 0, shine: true });
+    });
+    // Around the trunk: up the left flank, across the shoulders, down the right, across the hips.
+    const flank = (side) => starts.filter((j) => sides[j] === side).sort((a, b) => pose[3 * a + 1] - pose[3 * b + 1]);
+    torso.ring = [...flank(-1), ...flank(1).reverse()];
+    torso.bones.push(...torso.ring.map((a, i) => [a, torso.ring[(i + 1) % torso.ring.length]]));
     this.neck = this.head < 0 ? -1 : parents[this.head];
     this.joints = joints;
   }
@@ -33,12 +43,13 @@ class Body {
     if (this.head >= 0) shapes.push(this.skull(camera, pose));
     shapes.sort((a, b) => b.depth - a.depth);
     ctx.lineJoin = "round";
-    for (const { depth, discs, colour } of shapes) {
+    for (const { depth, discs, middle, colour, shine } of shapes) {
       if (depth < NEAR) continue;
-      const outside = new Path2D(), shine = new Path2D();
+      const outside = new Path2D(), lit = new Path2D();
+      if (middle) polygon(outside, middle);
       for (const [ax, ay, ar, bx, by, br] of discs) {
         capsule(outside, ax, ay, ar, bx, by, br);
-        capsule(shine, ax - 0.28 * ar, ay - 0.3 * ar, 0.42 * ar, bx - 0.28 * br, by - 0.3 * br, 0.42 * br);
+        if (shine) capsule(lit, ax - 0.28 * ar, ay - 0.3 * ar, 0.42 * ar, bx - 0.28 * br, by - 0.3 * br, 0.42 * br);
       }
       ctx.strokeStyle = colours.outline;
       ctx.lineWidth = 2.4 * unit;
@@ -46,23 +57,23 @@ class Body {
       ctx.fillStyle = colours[colour];
       ctx.fill(outside);
       ctx.fillStyle = colours.shine;
-      ctx.fill(shine);
+      ctx.fill(lit);
     }
   }
 
   // A part as capsules on the screen; a limb's end reaches `tip` metres past its last joint.
-  shape({ colour, bones, tip }, camera, pose, seen) {
+  shape({ colour, bones, ring, tip, shine }, camera, pose, seen) {
     const discs = bones.map(([a, b]) => {
       const end = tip ? this.beyond(camera, pose, a, b, tip) : seen[b];
       return [seen[a][0], seen[a][1], this.radius[a] * seen[a][2], end[0], end[1], this.radius[b] * end[2]];
     });
     const depth = bones.reduce((sum, [a, b]) => sum + seen[a][3] + seen[b][3], 0) / (2 * bones.length);
-    return { colour, discs, depth };
+    return { colour, discs, depth, shine, middle: ring && ring.map((j) => seen[j]) };
   }
 
   skull(camera, pose) {
     const [x, y, scale, depth] = this.beyond(camera, pose, this.neck, this.head, 0.07);
-    return { colour: "torso", discs: [[x, y, 0.105 * scale, x, y, 0.105 * scale]], depth };
+    return { colour: "torso", discs: [[x, y, 0.105 * scale, x, y, 0.105 * scale]], depth, shine: true };
   }
 
   // The point `more` metres behind b, seen from a, on the screen.
@@ -89,6 +100,17 @@ class Body {
     ctx.fillStyle = colours.shadow;
     ctx.fill(shadow);
   }
+}
+
+// A filled polygon, turned the way of the capsules whatever side the camera sees it from.
+function polygon(path, points) {
+  const area = points.reduce((sum, [x, y], i) => {
+    const [nextX, nextY] = points[(i + 1) % points.length];
+    return sum + x * nextY - nextX * y;
+  }, 0);
+  const around = area > 0 ? points : points.slice().reverse();
+  around.forEach(([x, y], i) => (i ? path.lineTo(x, y) : path.moveTo(x, y)));
+  path.closePath();
 }
 
 // The outline of two discs and what lies between them, always the same way round, so that overlaps stay filled.

@@ -80,12 +80,12 @@ function runningMean(points) {
   });
 }
 
-// Lowest, highest and three or so round ticks between them.
+// Lowest, highest and three to five round ticks between them.
 function axis(values) {
   if (!values.length) return [0, 1, [0, 1]];
   let low = Math.min(...values), high = Math.max(...values);
   if (low === high) { const pad = Math.abs(low) * 0.1 || 1; low -= pad; high += pad; }
-  const rough = (high - low) / 3, power = 10 ** Math.floor(Math.log10(rough));
+  const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
   const pad = (high - low) * 0.05;
   const ticks = [];

@@ -52,7 +52,7 @@ class Stage {
   }
 }
 
-function pageHeader({ title, summary }, stage) {
+function pageHeader({ title, summary }, sections, stage) {
   const night = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const button = el("button", { type: "button", class: "theme", click: () => {
     root.dataset.theme = night() ? "light" : "dark";
@@ -61,8 +61,10 @@ function pageHeader({ title, summary }, stage) {
   } }, night() ? "Light" : "Dark");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => stage.readColours());
   const [headline, ...lines] = summary;
+  const links = sections.map((part) => el("a", { href: `#${part.id}` }, part.querySelector("h2, summary").textContent));
   return el("header", null, button, headline === undefined ? null : el("p", { class: "eyebrow" }, title),
-    el("h1", null, headline === undefined ? title : headline), lines.map((line) => el("p", { class: "lead" }, line)));
+    el("h1", null, headline === undefined ? title : headline), lines.map((line) => el("p", { class: "lead" }, line)),
+    links.length > 1 ? el("nav", { "aria-label": "On this page" }, links) : null);
 }
 
 function groupSection({ name, note }, examples, skeleton, stage) {
@@ -93,15 +95,15 @@ function boot() {
   const data = JSON.parse(document.getElementById("payload").textContent);
   const stage = new Stage();
   const filled = (part, build) => (part ? build() : null);
-  document.getElementById("page").append(...[
-    pageHeader(data, stage),
+  const sections = [
     filled(data.table.columns.length, () => resultsSection(data.table)),
     ...data.groups.map((group) => [group, data.examples.filter((example) => example.group === group.name)])
       .map(([group, examples]) => filled(examples.length, () => groupSection(group, examples, data.skeleton, stage))),
     filled(data.curves.length, () => curvesSection(data.curves)),
     filled(Object.keys(data.config).length, () => settingsSection(data.config)),
-    el("footer", null, Object.entries(data.facts).map(([name, value]) => el("span", null, `${name} `, el("b", null, typeof value === "string" ? value : JSON.stringify(value))))),
-  ].filter(Boolean));
+  ].filter(Boolean);
+  document.getElementById("page").append(pageHeader(data, sections, stage), ...sections,
+    el("footer", null, Object.entries(data.facts).map(([name, value]) => el("span", null, `${name} `, el("b", null, typeof value === "string" ? value : JSON.stringify(value))))));
   root.dataset.ready = "true";
 }
 

@@ -160,12 +160,14 @@ class Player {
   }
 }
 
+const score = (value) => (Number.isInteger(value) || value === null || Math.abs(value) >= 100 ? short(value) : value.toFixed(3));
+
 // Numbers as they are, with the change since `before`; truths as badges.
 function scoreLine(scores, before) {
   return Object.entries(scores).map(([name, value]) => {
     if (typeof value === "boolean") return el("span", { class: `chip ${value ? "pass" : "fail"}` }, `${value ? "✓" : "✗"} ${name.replaceAll("_", " ")} ${value ? "passed" : "failed"}`);
     const old = before ? before[name] : undefined;
-    const change = typeof old === "number" && typeof value === "number" ? ` (${signed(value - old, short(Math.abs(value - old)))})` : "";
-    return el("span", null, `${name.replaceAll("_", " ")} `, el("b", null, short(value)), change);
+    const change = typeof old === "number" && typeof value === "number" ? ` (${signed(value - old, score(Math.abs(value - old)))})` : "";
+    return el("span", null, `${name.replaceAll("_", " ")} `, el("b", null, score(value)), change);
   });
 }

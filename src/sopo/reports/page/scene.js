@@ -1,6 +1,6 @@
 // A motion in memory, the camera, and the floor. Metres, Y up, frames; screen in device pixels.
-const FOCAL = 1.65; // of the view's height: a person fills about two thirds of it at DISTANCE
-const DISTANCE = 4.6;
+const FOCAL = 1.65; // of the view's height: a person fills about two thirds of it at DISTANCE metres
+const DISTANCE = 4.2;
 const NEAR = 0.2;
 const HOME = { yaw: 0.75, pitch: 0.2, zoom: 1 };
 

@@ -38,7 +38,7 @@ function resultsCell(column, row) {
   const digits = column.digits;
   const value = cell.mean === null ? "not finite" : cell.mean.toFixed(digits);
   const lines = [el("span", { class: "value" }, value, el("i", null, cell.ci === null ? "" : ` ±${cell.ci.toFixed(digits)}`))];
-  if (cell.verdict) lines.push(el("br"), changeChip(cell, column));
+  if (cell.verdict) lines.push(el("div", null, changeChip(cell, column)));
   return el("td", { class: row === "real" || cell.verdict === "unclear" ? "quiet" : null }, lines);
 }
 
