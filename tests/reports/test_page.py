@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, KIT
@@ -181,17 +182,18 @@ def test_data_that_cannot_be_shown_is_refused(tmp_path: Path, change: dict, word
     assert not (tmp_path / "report.html").exists()
 
 
-def dump_dom(page: Path, profile: Path) -> str:
+def open_page(page: Path, profile: Path, *options: str) -> str:
+    """What a headless browser prints about the page; skips where there is no browser."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no chromium on PATH, so the page cannot be opened here")
     command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-    command += ["--virtual-time-budget=1500", "--dump-dom", page.as_uri()]
+    command += ["--virtual-time-budget=1500", *options, page.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def test_a_browser_boots_the_page_without_an_error(tmp_path: Path) -> None:
-    dom = dump_dom(write_page(tmp_path / "report.html", report()), tmp_path / "profile")
+    dom = open_page(write_page(tmp_path / "report.html", report()), tmp_path / "profile", "--dump-dom")
     opening = dom[: dom.index("<head>")]
     assert 'data-ready="true"' in opening
     assert "data-error" not in opening
@@ -203,5 +205,43 @@ def test_a_browser_boots_the_page_without_an_error(tmp_path: Path) -> None:
 
 def test_a_browser_boots_an_empty_report(tmp_path: Path) -> None:
     path = write_page(tmp_path / "report.html", Report(title="nothing yet", summary=(), table={}))
-    opening = dump_dom(path, tmp_path / "profile").partition("<head>")[0]
+    opening = open_page(path, tmp_path / "profile", "--dump-dom").partition("<head>")[0]
     assert 'data-ready="true"' in opening and "data-error" not in opening
+
+
+def test_keys_and_pointer_move_the_players(tmp_path: Path) -> None:
+    """A script added to the page plays its reader and notes what the first example's clock says."""
+    reader = """<script>
+    const card = document.querySelector(".example"), root = document.documentElement, notes = [];
+    const later = () => new Promise((done) => setTimeout(done, 100));
+    const press = (key) => card.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    (async () => {
+      for (const key of ["Home", "ArrowRight", "End", " "]) {
+        press(key);
+        await later();
+        notes.push(card.querySelector("time").textContent + card.querySelector(".play").ariaLabel);
+      }
+      for (const key of ["q", "+", "-", "f", "r", "x"]) press(key);
+      card.querySelector("canvas").dispatchEvent(new WheelEvent("wheel", { deltaY: 100, ctrlKey: true }));
+      document.querySelector("header button").click();
+      document.querySelector("#curves svg").dispatchEvent(new PointerEvent("pointermove", { clientX: 0 }));
+      root.dataset.notes = notes.join("|");
+      root.dataset.read = document.querySelector("#curves output").textContent;
+    })();
+    </script></body>"""
+    path = write_page(tmp_path / "report.html", report())
+    path.write_text(path.read_text().replace("</body>", reader))
+    opening = open_page(path, tmp_path / "profile", "--dump-dom").partition("<head>")[0]
+    assert "data-error" not in opening
+    assert re.search(r'data-notes="0.0 / 1.4 sPlay\|0.1 / 1.4 sPlay\|1.4 / 1.4 sPlay\|.* sPause"', opening)
+    assert 'data-read="1 @ 0"' in opening
+    assert re.search(r'data-theme="(dark|light)"', opening)
+
+
+def test_a_browser_draws_the_bodies(tmp_path: Path) -> None:
+    path = write_page(tmp_path / "report.html", report())
+    picture = tmp_path / "page.png"
+    open_page(path, tmp_path / "profile", f"--screenshot={picture}", "--window-size=1000,2200")
+    colours = {colour[:3] for _, colour in Image.open(picture).getcolors(maxcolors=1 << 22) or []}
+    left, right = ({(0x2C, 0x7B, 0xD4), (0x58, 0xA3, 0xF2)}, {(0xE4, 0x6F, 0x33), (0xF2, 0x8A, 0x50)})
+    assert colours & left and colours & right

@@ -116,6 +116,7 @@ class Player {
   }
 
   touch() {
+    this.showTime();
     this.dirty = true;
     this.stage.wake();
   }
@@ -130,6 +131,7 @@ class Player {
   advance(seconds) {
     this.frame += seconds * this.fps * this.speed;
     if (this.frame > this.frames - 1 + REST_S * this.fps) this.frame = 0;
+    this.showTime();
     this.dirty = true;
   }
 
@@ -140,6 +142,10 @@ class Player {
       this.paintView(view, frame, colours);
       view.ended.hidden = !(view.motion.frames < this.frames && frame > view.motion.frames - 1);
     }
+  }
+
+  showTime() {
+    const frame = Math.min(this.frame, this.frames - 1);
     const [now, all] = [frame / this.fps, (this.frames - 1) / this.fps].map((s) => s.toFixed(1));
     this.scrub.value = Math.round(frame);
     this.scrub.setAttribute("aria-valuetext", `${now} of ${all} seconds`);
