@@ -1,0 +1,1 @@
+"""What a motion is worth for a caption: learned matchers, physics, and sums of them."""

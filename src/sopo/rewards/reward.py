@@ -1,0 +1,38 @@
+"""The contract of rewards."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from sopo.batch import Caption
+from sopo.errors import UserError
+
+
+class Reward(ABC):
+    """r(x, c): how good a motion is for a caption, higher is better. Never differentiated.
+
+    range: least and greatest possible value; it tells what a threshold tau can mean.
+    """
+
+    range: tuple[float, float]
+
+    @abstractmethod
+    def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
+        """Raw features [N, T, D], length [N] frames, N captions -> [N], blind to padding."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for logs and reports: what is scored, and how it maps to ``range``."""
+
+    def embed_motions(self, motions: Tensor, length: Tensor) -> Tensor:
+        """Raw features [N, T, D], length [N] -> [N, E], the space in which proximity is measured (Sec. 4.3).
+
+        Raises UserError if this reward has none.
+        """
+        raise UserError(
+            f"the reward ({self.describe()}) has no motion embedding: use a learned reward, "
+            "or a method without proximity weights"
+        )
