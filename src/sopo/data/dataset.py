@@ -1,0 +1,135 @@
+"""A split of a motion folder in memory, and batches of it by the published rules (MDM / T2M data loaders)."""
+
+from __future__ import annotations
+
+import string
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sopo.batch import Batch, Caption
+from sopo.data.layout import Array, MotionFolder, clip_length
+from sopo.errors import UserError
+from sopo.motion.normalize import Normalizer
+from sopo.motion.skeleton import KIT
+
+UNIT = 4  # frames; batch lengths are multiples of it
+TAG_FPS = 20  # from/to tags are cut at 20 fps, in KIT-ML too (whose tags are all 0)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A clip, or the tagged part of one, with the captions that describe exactly it. features: raw [T, D]."""
+
+    key: str
+    features: Array
+    captions: tuple[Caption, ...]
+
+
+class MotionDataset:
+    """All usable clips of a split, sorted by length.
+
+    Kept are clips of min_length <= T < max_length + 4 frames (published: 40 <= T < 200, KIT-ML 24 <= T < 200;
+    min_length None takes that of the folder's skeleton). A caption with from/to tags becomes an item of its
+    own (key ``A_ID``), cut out of the clip and filtered alike.
+
+    items and lengths [N] int64, sorted; normalizer, of Mean.npy and Std.npy; skipped: reason -> keys left out.
+    """
+
+    def __init__(
+        self, root: str | Path, split: str, min_length: int | None = None, max_length: int = 196
+    ) -> None:
+        folder = MotionFolder(root)
+        self.root, self.split, self.skeleton = folder.root, split, folder.skeleton
+        if min_length is None:
+            min_length = 24 if self.skeleton.name == KIT.name else 40
+        self.normalizer = Normalizer.from_arrays(folder.mean, folder.std)
+        self._bounds = (min_length, max_length + UNIT)
+        skipped: defaultdict[str, list[str]] = defaultdict(list)
+        clips = self._load(folder, folder.ids(split), skipped)
+        items = [item for key, motion in clips.items() for item in self._items(folder, key, motion, skipped)]
+        self.items: tuple[Item, ...] = tuple(sorted(items, key=lambda item: len(item.features)))
+        self.skipped = {reason: tuple(keys) for reason, keys in skipped.items()}
+        if not self.items:
+            counts = (
+                ", ".join(f"{len(keys)} {reason}" for reason, keys in self.skipped.items()) or "empty list"
+            )
+            raise UserError(
+                f"{self.root}: split {split!r} has no usable clip ({counts}); try `sopo data check`"
+            )
+        self.lengths: NDArray[np.int64] = np.array(
+            [len(item.features) for item in self.items], dtype=np.int64
+        )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def _usable(self, length: int) -> bool:
+        return self._bounds[0] <= length < self._bounds[1]
+
+    def _load(
+        self, folder: MotionFolder, keys: Sequence[str], skipped: defaultdict[str, list[str]]
+    ) -> dict[str, Array]:
+        """The clips that exist, are finite and of usable length, which is read first: the rest never loads."""
+        clips: dict[str, Array] = {}
+        for key in keys:
+            length = clip_length(folder.features_path(key))
+            if length is None:
+                skipped["absent"].append(key)
+            elif not self._usable(length):
+                skipped["too short or too long"].append(key)
+            elif not np.isfinite(features := folder.features(key)).all():
+                skipped["not finite"].append(key)
+            else:
+                clips[key] = features
+        return clips
+
+    def _items(
+        self, folder: MotionFolder, key: str, motion: Array, skipped: defaultdict[str, list[str]]
+    ) -> list[Item]:
+        whole: list[Caption] = []
+        parts: list[Item] = []
+        names = (f"{letter * repeat}_{key}" for repeat in count(1) for letter in string.ascii_uppercase[:23])
+        for line in folder.captions(key):
+            if line.whole:
+                whole.append(line.caption)
+                continue
+            name = next(names)  # published: a random letter of A..W; here in order, so that keys are stable
+            cut = motion[int(line.start_s * TAG_FPS) : int(line.end_s * TAG_FPS)]
+            if self._usable(len(cut)):
+                parts.append(Item(name, cut, (line.caption,)))
+            else:
+                skipped["tagged part too short or too long"].append(name)
+        return [*parts, Item(key, motion, tuple(whole))] if whole else parts
+
+    def batch(
+        self, indices: Sequence[int] | NDArray[np.integer], rng: np.random.Generator, crop: bool = True
+    ) -> Batch:
+        """A batch of the items named: a caption drawn for each, normalised, zero padded to the longest.
+
+        crop: the length is (T//4)*4 or, with probability 1/3, one unit less, from a random start, in training
+        and in evaluation alike (published). Without it: (T//4)*4 frames from the start.
+        """
+        chosen = [self.items[index] for index in indices]
+        draws = rng.random((3, len(chosen)))  # caption, coin, start: a fixed number, whatever the items
+        total = np.array([len(item.features) for item in chosen], dtype=np.int64)
+        length, start = total // UNIT * UNIT, np.zeros_like(total)
+        if crop:
+            length = np.maximum(length - UNIT * (draws[1] < 1 / 3), UNIT)
+            start = (draws[2] * (total - length + 1)).astype(np.int64)
+        captions = [
+            item.captions[int(u * len(item.captions))] for item, u in zip(chosen, draws[0], strict=True)
+        ]
+        raw = np.zeros((len(chosen), int(length.max()), self.skeleton.num_features), dtype=np.float32)
+        for row, item, begin, frames in zip(raw, chosen, start.tolist(), length.tolist(), strict=True):
+            row[:frames] = item.features[begin : begin + frames]
+        lengths = torch.from_numpy(length)
+        batch = Batch(torch.from_numpy(raw), lengths, tuple(captions), tuple(item.key for item in chosen))
+        motion = self.normalizer.normalize(batch.motion) * batch.mask[..., None]
+        return Batch(motion, lengths, batch.captions, batch.keys)

@@ -1,0 +1,1 @@
+"""Ways into the layout from other archives of motion."""
