@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src"
 FILES = sorted((SOURCE / "sopo").rglob("*.py"))
 
 # A room may import the rooms of lower floors, and itself (ARCHITECTURE.md draws them).
@@ -126,3 +127,18 @@ def test_packages_are_packages() -> None:
     """Without an __init__.py a folder is left out of a wheel."""
     for folder in {file.parent for file in FILES}:
         assert (folder / "__init__.py").is_file(), folder
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/paper.md"])
+def test_pages_name_what_exists(page: str) -> None:
+    """Backticked dotted names resolve, backticked and linked paths are there."""
+    text = (ROOT / page).read_text()
+    for name in set(re.findall(r"`(sopo(?:\.\w+)+)`", text)):
+        module, attribute = name, ""
+        if not _is_module(name):
+            module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute or "__name__"), f"{page}: {name}"
+    for path in set(re.findall(r"`((?:src|tests)/[\w/.]*)`", text)):
+        assert (ROOT / path).exists(), f"{page}: {path}"
+    for link in set(re.findall(r"\]\(([\w/.]+)\)", text)):
+        assert (ROOT / page).parent.joinpath(link).exists(), f"{page}: {link}"
