@@ -39,7 +39,7 @@ class MotionDataset:
     min_length None takes that of the folder's skeleton). A caption with from/to tags becomes an item of its
     own (key ``A_ID``), cut out of the clip and filtered alike.
 
-    items and lengths [N] int64, sorted; normalizer, of Mean.npy and Std.npy; skipped: reason -> keys left out.
+    items, lengths [N] int64; normalizer, of Mean.npy and Std.npy; skipped: reason -> keys left out.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class MotionDataset:
     def _load(
         self, folder: MotionFolder, keys: Sequence[str], skipped: defaultdict[str, list[str]]
     ) -> dict[str, Array]:
-        """The clips that exist, are finite and of usable length, which is read first: the rest never loads."""
+        """The clips that exist, are finite and of usable length, which is read first."""
         clips: dict[str, Array] = {}
         for key in keys:
             length = clip_length(folder.features_path(key))

@@ -31,8 +31,7 @@ _LEXICON = {
     "spread climb wave bow punch move step take make go come reach hold touch crouch skip "
     "march dash slash cut shout call point guide straighten extend drop pull push place catch "
     "grab lie crawl duck dodge stretch shake clap roll twist travel start begin continue "
-    "return face look keep pace use repeat pause wait leave rise fall cross circle sidestep "
-    "box",
+    "return face look keep pace use repeat pause wait leave rise fall cross circle sidestep",
 }
 _CLASS = {word: pos for pos, words in _LEXICON.items() for word in words.split()}
 _IRREGULAR = {
@@ -71,8 +70,13 @@ def _token(word: str) -> str:
             return f"{stem}/VERB"
     if word.endswith("ly"):
         return f"{word}/ADV"
-    singular = word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
-    return f"{singular}/NOUN"
+    return f"{_singular(word)}/NOUN"
+
+
+def _singular(word: str) -> str:
+    if word.endswith(("sses", "xes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 
 def _stems(word: str) -> list[str]:

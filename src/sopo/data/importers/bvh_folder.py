@@ -1,0 +1,199 @@
+"""``sopo data import``: a folder of BVH files with captions -> the HumanML3D layout."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sopo.batch import Caption
+from sopo.data.captions import CaptionLine, mirror_text
+from sopo.data.importers.joint_names import detect_mapping, read_mapping
+from sopo.data.importers.source import Source, SourceClip, read_source
+from sopo.data.layout import SPLITS, staged_folder, write_clip, write_split
+from sopo.data.statistics import write_folder_statistics
+from sopo.data.tagging import tag
+from sopo.errors import UserError
+from sopo.motion.bvh import read_bvh
+from sopo.motion.decode import decode_joints
+from sopo.motion.encode import encode_joints
+from sopo.motion.mirror import mirror_joints
+from sopo.motion.retarget import JointMapping, retarget
+from sopo.motion.skeleton import HUMANML3D
+
+REPORT_FILE = "import.json"
+SHORTEST, LONGEST = 40, 196  # frames at 20 fps: what training on HumanML3D takes
+WORTH_A_PROCESS = 12  # clips; a process takes about as long to start as these take to encode
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """How to import a folder of BVH files."""
+
+    mapping: str | None = None
+    """JSON file: each of our 22 joints -> the BVH's joint, or a list to average. None: tell by the names."""
+    mirror: bool = True
+    """add each motion's mirror image (id M...), with left and right exchanged in its captions"""
+    seed: int = 0
+    """of the split, where the source has none"""
+    processes: int = 2
+    """that encode clips side by side"""
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise UserError(f"processes is {self.processes}; expected 1 or more")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A clip of the layout: ``frames`` at 20 fps from ``start_s`` of the source."""
+
+    id: str
+    source: str
+    split: str
+    start_s: float
+    frames: int
+    mirrored: bool
+    joint_names: str
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What was taken, and why the rest was not (source name -> reason). Printed, it is one line."""
+
+    taken: tuple[Taken, ...]
+    skipped: dict[str, str]
+
+    def __str__(self) -> str:
+        splits = Counter(clip.split for clip in self.taken)
+        counts = ", ".join(f"{splits[split]} {split}" for split in SPLITS)
+        sources = len({clip.source for clip in self.taken})
+        line = f"{sources} sources became {len(self.taken)} motions ({counts}); {len(self.skipped)} skipped"
+        return f"{line} (reasons: {REPORT_FILE})" if self.skipped else line
+
+
+Outcome = tuple[SourceClip, list[Taken], str]  # what came of a clip, or the reason why nothing did
+
+
+def import_bvh(
+    source: str | Path,
+    out: str | Path,
+    config: ImportConfig | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> ImportSummary:
+    """Write ``source`` as a new folder ``out``, all or nothing; import.json says what became of each file.
+
+    Clips are brought to 20 fps and the HumanML3D body; those above 196 frames are cut into equal windows (ids
+    ``NAME-w0``...), each under all captions of its file; those below 40 frames and unreadable files are
+    skipped. Mean and std are of the training split. ``report(done, total)`` counts files. Raises UserError.
+    """
+    config = config or ImportConfig()
+    mapping = read_mapping(Path(config.mapping)) if config.mapping else None
+    offered = read_source(Path(source), config.seed)
+    skipped = dict(offered.skipped)
+    taken: list[Taken] = []
+    with staged_folder(out) as staging:
+        convert = partial(_convert, staging, offered.splits, mapping, config.mirror)
+        with _outcomes(convert, offered, config.processes) as outcomes:
+            for done, (clip, parts, reason) in enumerate(outcomes, start=1):
+                taken += parts
+                if reason:
+                    skipped[clip.name] = reason
+                report(done, len(offered.clips))
+        summary = ImportSummary(tuple(sorted(taken, key=lambda part: part.id)), dict(sorted(skipped.items())))
+        _finish(staging, Path(source), summary)
+    return summary
+
+
+@contextmanager
+def _outcomes(
+    convert: Callable[[SourceClip], Outcome], offered: Source, processes: int
+) -> Iterator[Iterable[Outcome]]:
+    processes = min(processes, ceil(len(offered.clips) / WORTH_A_PROCESS))
+    if processes < 2:
+        yield map(convert, offered.clips)
+        return
+    # Spawned, for a fork of a process that runs torch's threads may hang.
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    try:
+        yield (
+            future.result() for future in as_completed([pool.submit(convert, clip) for clip in offered.clips])
+        )
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _convert(
+    root: Path, splits: dict[str, str], mapping: JointMapping | None, mirror: bool, clip: SourceClip
+) -> Outcome:
+    try:
+        captured = read_bvh(clip.path)
+        convention, names = ("given", mapping) if mapping else detect_mapping(captured.names)
+        joints = retarget(captured, names, HUMANML3D)
+        frames = len(joints) - 1  # the last frame only ends a velocity
+        if frames < SHORTEST:
+            return clip, [], f"{frames} frames at {HUMANML3D.fps:g} fps, at least {SHORTEST} needed"
+        sides = (False, True) if mirror else (False,)
+        windows = [
+            (suffix, start, mirrored, encode_joints(_side(joints[start : stop + 1], mirrored), HUMANML3D))
+            for suffix, start, stop in _windows(frames)
+            for mirrored in sides
+        ]
+    except UserError as error:
+        return clip, [], str(error)
+    parts = []
+    for suffix, start, mirrored, features in windows:
+        key = f"{'M' * mirrored}{clip.name}{suffix}"
+        texts = [mirror_text(text) if mirrored else text for text in clip.captions]
+        lines = [CaptionLine(Caption(text, tag(text))) for text in texts]
+        decoded = decode_joints(torch.from_numpy(features), HUMANML3D).numpy()  # as HumanML3D's new_joints
+        write_clip(root, key, features, lines, decoded)
+        seconds = start / HUMANML3D.fps
+        parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, convention))
+    return clip, parts, ""
+
+
+def _side(joints: np.ndarray, mirrored: bool) -> np.ndarray:
+    return mirror_joints(joints, HUMANML3D) if mirrored else joints
+
+
+def _windows(frames: int) -> list[tuple[str, int, int]]:
+    """(id suffix, first frame, end) of as few equal windows as it takes."""
+    count = ceil(frames / LONGEST)
+    edges = np.linspace(0, frames, count + 1).round().astype(int).tolist()
+    return [
+        (f"-w{index}" if count > 1 else "", start, stop)
+        for index, (start, stop) in enumerate(pairwise(edges))
+    ]
+
+
+def _finish(root: Path, source: Path, summary: ImportSummary) -> None:
+    """Splits, statistics and the report."""
+    by_split = {split: [part.id for part in summary.taken if part.split == split] for split in SPLITS}
+    if not by_split["train"]:
+        first = next((f"; {name}: {reason}" for name, reason in summary.skipped.items()), "")
+        raise UserError(f"{source}: no clip for training among {len(summary.taken)} taken{first}")
+    for split, keys in by_split.items():
+        if keys:
+            write_split(root, split, keys)
+    write_split(root, "all", [part.id for part in summary.taken])
+    write_folder_statistics(root, by_split["train"], HUMANML3D)
+    entries = {
+        "source": str(source),
+        "taken": [asdict(part) for part in summary.taken],
+        "skipped": summary.skipped,
+    }
+    (root / REPORT_FILE).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
