@@ -1,4 +1,4 @@
-"""The noise schedule and the samplers, from diffusers."""
+"""The noise schedule, from diffusers, and the samplers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
@@ -38,13 +37,8 @@ class Diffusion:
     def __init__(self, steps: int, prediction: Prediction = "sample") -> None:
         self.steps = steps
         self.prediction = prediction
-        self.settings = {
-            "num_train_timesteps": steps,
-            "beta_schedule": "squaredcos_cap_v2",
-            "prediction_type": prediction,
-            "clip_sample": False,
-        }
-        self.forward_process = DDPMScheduler(**self.settings)
+        self.forward_process = DDPMScheduler(steps, beta_schedule="squaredcos_cap_v2")
+        self.alpha_bar = (1 - self.forward_process.betas.double()).cumprod(0)
 
     def add_noise(self, x: Tensor, noise: Tensor, step: Tensor) -> Tensor:
         """q(x_t | x_0): x, noise [B, ...], step [B] int64 -> [B, ...]."""
@@ -54,17 +48,28 @@ class Diffusion:
         """What the network is trained to predict."""
         return x if self.prediction == "sample" else noise
 
-    def sample(self, denoiser: Denoiser, noise: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
-        """Denoise ``noise`` [B, ...] step by step; DDIM is deterministic (eta 0), DDPM draws from ``generator``."""
+    def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
+        """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on its way.
+
+        The step of Song et al. (DDIM), Eqs. 12 and 16: eta 0 is DDIM, eta 1 the posterior of DDPM. Written out,
+        as diffusers strides by the whole quotient and misses the noise levels when ``steps`` does not divide.
+        """
         steps = sampling.steps or self.steps
         if steps > self.steps:
             raise UserError(f"sampling steps is {steps}, the model was trained with {self.steps}")
+        eta = float(sampling.sampler == "ddpm")
         # Trailing spacing starts at pure noise, where the model was trained to start, however few the steps.
-        kind = DDIMScheduler if sampling.sampler == "ddim" else DDPMScheduler
-        scheduler = kind(**self.settings, timestep_spacing="trailing")
-        scheduler.set_timesteps(steps, device=noise.device)
-        x = noise
-        for step in scheduler.timesteps:
-            prediction = denoiser(x, step.expand(len(x)))
-            x = scheduler.step(prediction, step, x, generator=generator).prev_sample
+        timesteps = [round(self.steps * (steps - i) / steps) - 1 for i in range(steps)]
+        levels = [*self.alpha_bar[timesteps].tolist(), 1.0]
+        x = noise()
+        for step, level, after in zip(timesteps, levels, levels[1:], strict=False):
+            out = denoiser(x, torch.full((len(x),), step, device=x.device))
+            if self.prediction == "sample":
+                clean, epsilon = out, (x - level**0.5 * out) / (1 - level) ** 0.5
+            else:
+                clean, epsilon = (x - (1 - level) ** 0.5 * out) / level**0.5, out
+            variance = eta * (1 - after) / (1 - level) * (1 - level / after)
+            x = after**0.5 * clean + max(0.0, 1 - after - variance) ** 0.5 * epsilon
+            if variance > 0:
+                x = x + variance**0.5 * noise()
         return x

@@ -80,7 +80,7 @@ class Generator(Pretrained):
 
     @abstractmethod
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: Any) -> Tensor:
-        """[N], differentiable: the mean squared error of the denoiser, or the tokens' negative log-likelihood."""
+        """[N], differentiable: the denoiser's mean squared error, or the tokens' negative log-likelihood."""
 
     @abstractmethod
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:

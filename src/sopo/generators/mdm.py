@@ -8,7 +8,7 @@ folds neighbouring frames into one token, ``text_layers`` mixes token embeddings
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,10 @@ class MDMConfig:
     dropout: float = 0.1
     architecture: Literal["encoder", "decoder"] = "encoder"
     step_token: bool = False  # decoder: the step as a first token beside the frames (emb_trans_dec)
-    text_encoder: str = "clip-vit-b32"
+    text_encoder: str = "clip-vit-b32-22"
+    pooled_text: bool = (
+        False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
+    )
     text_layers: int = 0
     frames_per_token: int = 1
     mask_frames: bool = True  # keep attention off the padding (the 50-step models do)
@@ -67,7 +70,7 @@ class MDM(Generator):
         self.embed_step = StepEmbedding(width, config.max_positions)
         self.embed_text = nn.Linear(self.text.width, width)
         self.embed_frames = nn.Linear(token, width)
-        shape = {
+        shape: dict[str, Any] = {
             "nhead": config.heads,
             "dim_feedforward": config.feedforward,
             "dropout": config.dropout,
@@ -83,7 +86,9 @@ class MDM(Generator):
                 nn.TransformerEncoderLayer(width, **shape), config.layers, enable_nested_tensor=False
             )
         else:
-            self.transformer = nn.TransformerDecoder(nn.TransformerDecoderLayer(width, **shape), config.layers)
+            self.transformer = nn.TransformerDecoder(
+                nn.TransformerDecoderLayer(width, **shape), config.layers
+            )
         self.drop = nn.Dropout(config.dropout)
         self.predict = nn.Linear(width, token)
 
@@ -94,7 +99,8 @@ class MDM(Generator):
 
         keep: [N] bool, False empties a condition, which zeroes its embedding but not the layer's bias.
         """
-        pooled = self.config.architecture == "encoder" and not self.config.text_layers
+        one = self.config.architecture == "encoder" or self.config.pooled_text
+        pooled = one and not self.config.text_layers
         tokens = condition.pooled[:, None] if pooled else condition.tokens
         padding = ~condition.mask if not pooled else torch.zeros_like(condition.mask[:, :1])
         if keep is not None:
@@ -102,15 +108,20 @@ class MDM(Generator):
         memory = self.embed_text(tokens)
         if self.config.text_layers:
             memory = self.text_mixer(memory + self.positions[: memory.shape[1]], src_key_padding_mask=padding)
-        if self.config.architecture == "encoder" and self.config.text_layers:
+        if one and self.config.text_layers:
             valid = (~padding)[..., None]
-            memory, padding = (memory * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True), padding[:, :1]
+            memory, padding = (
+                (memory * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True),
+                padding[:, :1],
+            )
         return memory, padding
 
     def denoise(self, x: Tensor, step: Tensor, length: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
         """x_t [N, T, D], step [N], length [N] -> x_0 [N, T, D]."""
         p = self.config.frames_per_token
         frames = x.shape[1]
+        if p > 1:  # what lies behind the end must not reach the last frames through the token they share
+            x = x * length_mask(length, frames)[..., None]
         x = nn.functional.pad(x, (0, 0, 0, -frames % p))
         tokens = self.embed_frames(x.reshape(len(x), x.shape[1] // p, -1))  # [N, T/p, W]
         hidden = (length + p - 1) // p
@@ -143,7 +154,10 @@ class MDM(Generator):
     def sample(
         self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
     ) -> Tensor:
-        noise = draws.normal(K, frames, self.config.features).flatten(0, 1)
+
+        def noise() -> Tensor:
+            return draws.normal(K, frames, self.config.features).flatten(0, 1)
+
         memory, padding = (part.repeat_interleave(K, dim=0) for part in self.read(condition))
         length = length.repeat_interleave(K)
         if sampling.guidance == 1.0:
@@ -162,7 +176,7 @@ class MDM(Generator):
                 conditional, unconditional = out.chunk(2)
                 return unconditional + sampling.guidance * (conditional - unconditional)
 
-        return self.diffusion.sample(denoiser, noise, sampling, draws.generator)
+        return self.diffusion.sample(denoiser, noise, sampling)
 
     def draw(self, x: Tensor, draws: Draws) -> NoiseDraw:
         return NoiseDraw(draws.integers(self.config.diffusion_steps), draws.normal(*x.shape[1:]))
