@@ -28,7 +28,7 @@ RAISED = {
 }
 WALK_SPEED = {"slowly": 0.55, "normally": 1.0, "quickly": 1.5}
 WALK_STEP = {"slowly": 15.0, "normally": 10.5, "quickly": 7.5}
-RUN_SPEED = {"slowly": 2.2, "normally": 2.9, "quickly": 3.7}
+RUN_SPEED = {"slowly": 2.3, "normally": 2.9, "quickly": 3.7}
 RUN_STEP = {"slowly": 7.5, "normally": 6.5, "quickly": 5.5}
 WAVE_PERIOD = {"slowly": 18, "normally": 11, "quickly": 7}
 SQUAT_PERIOD = {"slowly": 40, "normally": 25, "quickly": 15}
@@ -121,11 +121,13 @@ def arms_of(action: Action) -> tuple[int, ...]:
 # ------------------------------------------------------------------------------------------------- travel
 
 
-def _travel(track: Track, start: float, end: float, speed: float, period: float, style: Style, run: bool) -> None:
+def _travel(
+    track: Track, start: float, end: float, speed: float, period: float, style: Style, run: bool
+) -> None:
     """Steps, bounce and arm swing of a gait at ``speed`` (negative: backward) from start to end."""
     time, settle = track.time, 1.5 * period
     swing = period * (1.25 if run else 0.85)
-    track.ahead += speed * window(time, start - 2, end - settle + 2, 11 if run else 5)
+    track.ahead += speed * window(time, start - 2, end - settle + 2, 9 if run else 5)
     heel = (0.7 if run else 0.5) if speed > 0 else 0.2
     lift = (0.12 if run else 0.06) * (0.7 + 0.3 * style.amplitude)
     steps = np.arange(start, end - 0.6 * period, period)
@@ -147,7 +149,10 @@ def _travel(track: Track, start: float, end: float, speed: float, period: float,
 
 
 def walk(track: Track, action: Action, start: float, end: float, style: Style) -> None:
-    speed, period = WALK_SPEED[action.speed or "normally"], WALK_STEP[action.speed or "normally"] / style.tempo
+    speed, period = (
+        WALK_SPEED[action.speed or "normally"],
+        WALK_STEP[action.speed or "normally"] / style.tempo,
+    )
     if action.direction == "backward":
         _travel(track, start, end, -0.85 * speed * style.tempo, period, style, run=False)
         return
@@ -162,7 +167,10 @@ def run(track: Track, action: Action, start: float, end: float, style: Style) ->
 
 
 def circle(track: Track, action: Action, start: float, end: float, style: Style) -> None:
-    speed, period = WALK_SPEED[action.speed or "normally"], WALK_STEP[action.speed or "normally"] / style.tempo
+    speed, period = (
+        WALK_SPEED[action.speed or "normally"],
+        WALK_STEP[action.speed or "normally"] / style.tempo,
+    )
     _travel(track, start, end, speed * style.tempo, period, style, run=False)
     _curve(track, action, start, end - 1.5 * period, 5.9)
 
@@ -333,7 +341,7 @@ def duration(action: Action, rng: np.random.Generator, tempo: float) -> float:
             step = WALK_STEP[speed] / tempo
             return max(float(rng.uniform(36, 56)), 4.5 * step)
         case "run":
-            return float(rng.uniform(30, 46))
+            return float(rng.uniform(36, 48))
         case "circle":
             return float({"slowly": 92, "normally": 80, "quickly": 66}[speed] * vary)
         case "sidestep":

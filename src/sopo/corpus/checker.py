@@ -6,9 +6,12 @@ program; only what the program states is checked, and what it does not mention m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +19,10 @@ from numpy.typing import NDArray
 from sopo.corpus import measure
 from sopo.corpus.measure import Event, Signals
 from sopo.corpus.program import Action, Program, Segment
+from sopo.errors import UserError
 
 # Metres a second and frames that part the tempi, half-way between what the primitives do on the target body.
-WALK_BANDS, RUN_BANDS, RUNS = (0.78, 1.24), (2.5, 3.25), 1.85
+WALK_BANDS, RUN_BANDS, RUNS = (0.78, 1.24), (2.55, 3.25), 1.85
 BACKWARD_BANDS = (0.66, 1.06)
 WAVE_BANDS, SQUAT_BANDS, BOW_BANDS = (14.0, 8.8), (15.4, 9.4), (16.8, 10.3)
 
@@ -75,9 +79,7 @@ def _counted(verb: str, events: list[Event], gap: int) -> list[Seen]:
     for side, direction in {(event.side, event.direction) for event in events}:
         alike = [event for event in events if (event.side, event.direction) == (side, direction)]
         for group in measure.in_groups(alike, gap):
-            out.append(
-                Seen(Action(verb, side, direction, None, len(group)), group[0].start, group[-1].end)
-            )
+            out.append(Seen(Action(verb, side, direction, None, len(group)), group[0].start, group[-1].end))
     return out
 
 
@@ -93,9 +95,7 @@ def _arms(verb: str, events: list[Event], gap: int) -> list[Seen]:
             if a.action.side == "left" and b.action.side == "right" and same and _share(a, b) > 0.6:
                 count, speed = a.action.count, a.action.speed
                 if b.action.count == count:
-                    out.append(
-                        Seen(Action(verb, "both", a.action.direction, speed, count), a.start, a.end)
-                    )
+                    out.append(Seen(Action(verb, "both", a.action.direction, speed, count), a.start, a.end))
                 paired |= {i, j}
     return out + [one for index, one in enumerate(singles) if index not in paired]
 
@@ -232,7 +232,47 @@ def judge(found: list[Seen], said: Program) -> Verdict:
     return Verdict(complete and parts.get("order", True), parts)
 
 
-def check_many(joints: Iterable[NDArray], lengths: Sequence[int], said: Sequence[Program]) -> NDArray[np.bool_]:
+def check_many(
+    joints: Iterable[NDArray], lengths: Sequence[int] | NDArray, said: Sequence[Program]
+) -> NDArray[np.bool_]:
     """``check`` for N padded motions [N, T, 22, 3] with their lengths: [N] bool."""
     clips = zip(joints, lengths, said, strict=True)
     return np.array([check(clip[: int(length)], program) for clip, length, program in clips], dtype=bool)
+
+
+class CaptionIndex:
+    """What every caption of a corpus says, so that its rules can judge motions made for that caption."""
+
+    def __init__(self, entries: Iterable[dict[str, Any]]) -> None:
+        self._said = {
+            (entry["id"], caption["text"]): Program.from_json(caption["says"])
+            for entry in entries
+            for caption in entry["captions"]
+        }
+
+    @classmethod
+    def read(cls, path: str | Path) -> CaptionIndex:
+        """From ``corpus.jsonl``; UserError if there is none, or if it is damaged."""
+        path = Path(path)
+        try:
+            return cls(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; rules can judge only a corpus that `sopo` made") from None
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a corpus description ({error!r}); make the corpus again") from error
+
+    def said(self, key: str, caption: str) -> Program:
+        """What the caption of clip ``key`` says; UserError if the corpus has no such caption."""
+        try:
+            return self._said[key, caption]
+        except KeyError:
+            raise UserError(
+                f"clip {key} has no caption {caption!r} in this corpus; use its own texts"
+            ) from None
+
+    def rule_accuracy(
+        self, joints: NDArray, lengths: Sequence[int] | NDArray, ids: Sequence[str], captions: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        """Whether joints [N, T, 22, 3] (metres, Y up, 20 fps) do what the captions say: [N] bool."""
+        said = [self.said(key, caption) for key, caption in zip(ids, captions, strict=True)]
+        return check_many(joints, lengths, said)

@@ -37,7 +37,9 @@ class Timeline:
 def compose(program: Program, rng: np.random.Generator) -> NDArray | None:
     """Joints [T, 22, 3] of the program as some person does it; None if it takes longer than a clip may."""
     body = Body.scaled(rng.uniform(0.93, 1.07), rng.uniform(0.96, 1.04), rng.uniform(0.95, 1.05))
-    style = Style(rng.uniform(0.8, 1.2), rng.uniform(0.93, 1.07), rng.uniform(0.7, 1.3), rng.uniform(-0.06, 0.06))
+    style = Style(
+        rng.uniform(0.8, 1.2), rng.uniform(0.93, 1.07), rng.uniform(0.7, 1.3), rng.uniform(-0.06, 0.06)
+    )
     timeline = _timeline(program, style, rng)
     if not MIN_FRAMES <= timeline.frames - timeline.crop <= MAX_FRAMES:
         return None
@@ -110,9 +112,7 @@ def _pose(track: Track, body: Body) -> Pose:
     toes = toes + np.einsum("tij,tsj->tsi", heading, track.kick) * scale
     raised = track.kick[..., 1]
     heel = heel + 0.5 * np.clip(raised, 0, 0.12) / 0.12 - 0.6 * np.clip(raised, 0, 0.6)
-    pose = Pose(
-        root, yaw, track.pitch, track.roll, track.bend, track.twist, track.arms, toes, foot_yaw, heel
-    )
+    pose = Pose(root, yaw, track.pitch, track.roll, track.bend, track.twist, track.arms, toes, foot_yaw, heel)
     # Hips move back when the trunk bends ahead, so that the weight stays over the feet.
     back = -0.28 * np.sin(np.clip(track.pitch, -0.2, 1.2)) * np.clip(1 - np.abs(track.ahead), 0, 1)
     root += heading[..., 2] * back[:, None] * scale
@@ -141,7 +141,9 @@ def _pelvis_height(track: Track, pose: Pose, down: NDArray, body: Body) -> NDArr
     return limit - track.drop * scale + track.rise * scale
 
 
-def _footsteps(track: Track, root: NDArray, yaw: NDArray, body: Body) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def _footsteps(
+    track: Track, root: NDArray, yaw: NDArray, body: Body
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Toes [T, 2, 3], headings [T, 2], heels [T, 2], planted [T, 2]: still in stance, eased in between."""
     time, scale = track.time, body.leg / 0.82
     toes, foot_yaw = np.zeros((track.frames, 2, 3)), np.zeros((track.frames, 2))

@@ -84,7 +84,9 @@ def signals(joints: NDArray) -> Signals:
     hands = local(joints[:, [20, 21]] - joints[:, [16, 17]], chest) / (arm + forearm)[..., None]
     hands[..., 0] *= out
     swing = local(joints[:, [20, 21]] - joints[:, [18, 19]], chest)[..., 0] * out
-    cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(-1)
+    cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(
+        -1
+    )
     elbow = np.arccos(np.clip(cosine / (arm * forearm + 1e-9), -1, 1))
     return Signals(
         velocity[:, 2], velocity[:, 0], heading, (joints[:, 0, 1] - floor) / leg,

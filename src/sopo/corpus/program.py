@@ -91,7 +91,9 @@ class Program:
     @property
     def key(self) -> str:
         """A canonical name of the composition."""
-        return " > ".join(" + ".join(_name(action) for action in segment.actions) for segment in self.segments)
+        return " > ".join(
+            " + ".join(_name(action) for action in segment.actions) for segment in self.segments
+        )
 
     def held_out(self, share: float) -> bool:
         """Whether the composition belongs to the ``share`` of all that training never sees."""

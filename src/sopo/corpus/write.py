@@ -1,0 +1,157 @@
+"""The corpus on disk, in the HumanML3D layout: same settings, same bytes, however many processes make it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sopo.corpus import grammar
+from sopo.corpus.compose import compose
+from sopo.corpus.program import Program, sample_program
+from sopo.data.captions import CaptionLine
+from sopo.data.layout import staged_folder, write_clip, write_metadata, write_split
+from sopo.data.statistics import write_folder_statistics
+from sopo.errors import UserError
+from sopo.motion.encode import features_of_placed, place, uniform_skeleton
+from sopo.motion.skeleton import HUMANML3D
+from sopo.randomness import numpy_rng
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Size and difficulty.
+
+    train, val, test: clips. held_out: share of all compositions of actions that only the test split shows (val
+    shares training's). wrong_share, coarse_share: of the training captions, those with a mistake (a side,
+    direction, tempo, count or the order) and those with a part left out. test_coarse_share: the latter for val
+    and test, whose captions are never wrong. captions: at most so many a clip, 3 at least.
+    """
+
+    train: int = 3000
+    val: int = 150
+    test: int = 640
+    seed: int = 0
+    held_out: float = 0.2
+    wrong_share: float = 0.2
+    coarse_share: float = 0.25
+    test_coarse_share: float = 0.1
+    captions: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.train, self.val, self.test) < 0 or self.train + self.val + self.test == 0:
+            raise UserError(f"a corpus of {self.train}/{self.val}/{self.test} clips: ask for at least one")
+        if not 0 < self.held_out < 1:
+            raise UserError(f"held_out={self.held_out}: needs a share between 0 and 1, both excluded")
+        if min(self.wrong_share, self.coarse_share) < 0 or self.wrong_share + self.coarse_share > 1:
+            raise UserError("wrong_share and coarse_share: need shares that add up to at most 1")
+        if not 0 <= self.test_coarse_share <= 1:
+            raise UserError(f"test_coarse_share={self.test_coarse_share}: needs a share from 0 to 1")
+        if self.captions < 3:
+            raise UserError(f"captions={self.captions}: needs at least 3 a clip")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """features [T, 263] raw, joints [T, 22, 3] as they decode from them, captions, and the clip's metadata."""
+
+    features: NDArray[np.float32]
+    joints: NDArray
+    captions: tuple[CaptionLine, ...]
+    entry: dict[str, Any]
+
+
+def make_clip(config: CorpusConfig, split: str, index: int, key: str) -> Clip:
+    """Clip ``index`` of a split: a pure function of its arguments."""
+    rng = numpy_rng("corpus", config.seed, split, index)
+    while True:
+        program = sample_program(rng)
+        if program.held_out(config.held_out) != (split == "test"):
+            continue
+        if (joints := compose(program, rng)) is not None:
+            break
+    placed = place(uniform_skeleton(joints, HUMANML3D), HUMANML3D)
+    lines, told = [], []
+    for said, kind in _tellings(program, config, split, rng):
+        line = CaptionLine(grammar.caption(said, rng))
+        if line.caption.text not in {other.caption.text for other in lines}:
+            lines.append(line)
+            told.append({"text": line.caption.text, "says": said.to_json(), "kind": kind})
+    entry = {"id": key, "split": split, "program": program.to_json(), "captions": told}
+    return Clip(features_of_placed(placed, HUMANML3D), placed[:-1], tuple(lines), entry)
+
+
+def _tellings(
+    program: Program, config: CorpusConfig, split: str, rng: np.random.Generator
+) -> Iterator[tuple[Program, str]]:
+    """What each caption says and whether that is faithful, coarse or wrong."""
+    wrong = config.wrong_share if split == "train" else 0.0
+    coarse = config.coarse_share if split == "train" else config.test_coarse_share
+    for _ in range(int(rng.integers(3, config.captions + 1))):
+        full = grammar.faithful(program, rng)
+        draw = rng.random()
+        if draw < wrong and (said := grammar.wrong(full, rng)):
+            yield said, "wrong"
+        elif wrong <= draw < wrong + coarse and (said := grammar.coarse(full, rng)):
+            yield said, "coarse"
+        else:
+            yield full, "faithful"
+
+
+Job = tuple[Path, CorpusConfig, str, int, str]
+
+
+def _write(job: Job) -> dict[str, Any]:
+    root, config, split, index, key = job
+    clip = make_clip(config, split, index, key)
+    write_clip(root, key, clip.features, clip.captions, clip.joints)
+    return clip.entry
+
+
+def make_corpus(
+    root: str | Path,
+    config: CorpusConfig,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> None:
+    """Write the corpus to ``root``, all of it or nothing; UserError if the folder exists already.
+
+    ``progress(done, total)`` is called after every clip. ``workers``: processes, by default one a core, up to 8.
+    """
+    with staged_folder(root) as staging:
+        jobs: list[Job] = []
+        keys: dict[str, list[str]] = {}
+        for split, size in (("train", config.train), ("val", config.val), ("test", config.test)):
+            keys[split] = [f"{len(jobs) + index:06d}" for index in range(size)]
+            jobs += [(staging, config, split, index, key) for index, key in enumerate(keys[split])]
+        entries = []
+        for entry in _all(jobs, workers or min(os.cpu_count() or 1, 8)):
+            entries.append(entry)
+            if progress:
+                progress(len(entries), len(jobs))
+        for split, names in keys.items():
+            write_split(staging, split, names)
+        write_split(staging, "all", [name for names in keys.values() for name in names])
+        write_folder_statistics(staging, keys["train"] or keys["test"] or keys["val"], HUMANML3D)
+        write_metadata(staging, entries)
+        settings = json.dumps(dataclasses.asdict(config), indent=1)
+        (staging / "corpus_config.json").write_text(settings + "\n", encoding="utf-8")
+
+
+def _all(jobs: list[Job], workers: int) -> Iterator[dict[str, Any]]:
+    if workers == 1 or len(jobs) < 100:
+        yield from map(_write, jobs)
+        return
+    # Forked where that exists: a spawned process would import torch first, for seconds, and need a main guard.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in methods else None)
+    with context.Pool(workers) as pool:
+        yield from pool.imap(_write, jobs, chunksize=16)
