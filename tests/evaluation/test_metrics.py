@@ -156,6 +156,8 @@ def test_parity_of_fid(recorded):
     data = recorded("fid")
     assert fid(data["gt"], data["gen"]) == pytest.approx(float(data["FID"]), rel=1e-4)
     assert fid(data["gt"], data["gt"]) == pytest.approx(0, abs=1e-6)
+    few = data["gt"][:30]  # fewer than dimensions: the covariance has no full rank
+    assert fid(data["gt"], few) == pytest.approx(float(data["FID_rank_deficient_30samples"]), rel=1e-4)
 
 
 def test_parity_of_diversity_multimodality_and_interval(recorded):

@@ -1,0 +1,145 @@
+"""Where motions come from: the data itself, or any system's files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from sopo.batch import Batch
+from sopo.data.layout import DAMAGE, read_array
+from sopo.errors import UserError
+from sopo.motion.encode import encode_joints
+from sopo.motion.normalize import Normalizer
+from sopo.motion.skeleton import Skeleton
+
+# source(batch, run): raw motions [N, T, D] for the captions and lengths of a batch, or (motions, length [N])
+# from a system that decides on the length itself. Equal batches and runs give equal motions, and other runs
+# other noise. An attribute ``repeats`` says how many motions for one text it has, if that is limited.
+Source = Callable[[Batch, int], Tensor | tuple[Tensor, Tensor]]
+
+CAPTIONS = "captions.json"
+LEAST_FRAMES = 4  # one step of the Guo et al. matcher
+_VARIANT = re.compile(r"@\d+$")
+
+
+class RealMotions:
+    """The batch's own motions."""
+
+    repeats = 1
+
+    def __init__(self, normalizer: Normalizer) -> None:
+        self.normalizer = normalizer
+
+    def __call__(self, batch: Batch, run: int) -> Tensor:
+        return self.normalizer.denormalize(batch.motion.to(self.normalizer.mean.device)).to(
+            batch.motion.device
+        )
+
+
+class FileSource:
+    """Motions of any system: a folder of KEY.npy, or one .npz file with an array for each KEY.
+
+    An array holds raw features [T, D] or joints [T, J, 3] in the skeleton's units. KEY is the clip's name in
+    the data set; further motions for it are called KEY@1, KEY@2 ... and take turns over the runs.
+    A motion longer than the protocol asks for is cut at the end; a shorter one keeps its own length.
+
+    ``captions.json`` in the folder (beside an .npz: FILE.json) maps a motion's name to the caption it was
+    made for, and a motion then serves that caption only. Without it, it is taken to fit all of its clip's.
+    """
+
+    def __init__(self, path: str | Path, skeleton: Skeleton) -> None:
+        """Reads names only. Raises UserError if there is nothing to read at ``path``."""
+        self.path, self.skeleton = Path(path), skeleton
+        names = self._names()
+        if not names:
+            raise UserError(
+                f"{self.path}: no motions inside; expected arrays named by clip, such as 000001.npy"
+            )
+        self.variants: defaultdict[str, list[str]] = defaultdict(list)
+        for name in sorted(names):
+            self.variants[_VARIANT.sub("", name)].append(name)
+        self.captions = self._read_captions(names)
+        # One motion for a text has no variety; captions split the variants of a clip between them.
+        self.repeats = 1 if self.captions else min(map(len, self.variants.values()))
+        self._motions: dict[str, Tensor] = {}
+
+    def __call__(self, batch: Batch, run: int) -> tuple[Tensor, Tensor]:
+        motions = []
+        for key, caption, frames in zip(batch.keys, batch.captions, batch.length.tolist(), strict=True):
+            motions.append(self._motion(self._choose(key, caption.text, run))[:frames])
+        return pad_sequence(motions, batch_first=True), torch.tensor([len(motion) for motion in motions])
+
+    def _names(self) -> list[str]:
+        if self.path.is_dir():
+            return [file.stem for file in self.path.glob("*.npy")]
+        if self.path.suffix != ".npz" or not self.path.is_file():
+            raise UserError(f"{self.path}: expected a folder of .npy files or one .npz file of motions")
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                return list(arrays.files)
+        except (*DAMAGE, BadZipFile, AttributeError) as error:
+            raise UserError(f"{self.path}: damaged, or not an .npz file ({error})") from error
+
+    def _read_captions(self, names: list[str]) -> dict[str, str]:
+        path = self.path / CAPTIONS if self.path.is_dir() else self.path.with_suffix(".json")
+        if not path.is_file():
+            return {}
+        try:
+            captions = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not readable as JSON ({error})") from error
+        if not isinstance(captions, dict) or not all(isinstance(text, str) for text in captions.values()):
+            raise UserError(f'{path}: expected an object {{"KEY": "caption", ...}}')
+        if missing := sorted(set(names) - set(captions)):
+            raise UserError(f"{path}: no caption for {missing[0]!r} ({len(missing)} are missing)")
+        return captions
+
+    def _choose(self, key: str, text: str, run: int) -> str:
+        names = self.variants.get(key)
+        if not names:
+            raise UserError(f"{self.path}: no motion for clip {key!r}; every clip of the split needs one")
+        if self.captions:
+            names = [name for name in names if self.captions[name].strip() == text.strip()]
+            if not names:
+                raise UserError(
+                    f"{self.path}: clip {key!r} has no motion for its caption {text!r}; add {key}@N"
+                )
+        return names[run % len(names)]
+
+    def _motion(self, name: str) -> Tensor:
+        """[T, D] raw features, read once."""
+        if name not in self._motions:
+            self._motions[name] = self._read(name)
+        return self._motions[name]
+
+    def _read(self, name: str) -> Tensor:
+        if self.path.is_dir():
+            where = str(self.path / f"{name}.npy")
+            array = read_array(self.path / f"{name}.npy")
+        else:
+            where = f"{self.path}: {name}"
+            try:
+                with np.load(self.path, allow_pickle=False) as arrays:
+                    array = arrays[name]
+            except (*DAMAGE, BadZipFile) as error:
+                raise UserError(f"{where}: damaged, or not an array of numbers ({error})") from error
+        width, joints = self.skeleton.num_features, self.skeleton.num_joints
+        if array.dtype.kind not in "fiu" or array.shape[1:] not in ((width,), (joints, 3)):
+            expected = f"numbers [T, {width}] or [T, {joints}, 3]"
+            raise UserError(f"{where}: {array.dtype} of shape {list(array.shape)}; expected {expected}")
+        if not np.isfinite(array).all():
+            raise UserError(f"{where}: holds NaN or infinity; drop or repair the motion")
+        if array.ndim == 3:
+            array = encode_joints(array, self.skeleton)
+        if len(array) < LEAST_FRAMES:
+            raise UserError(f"{where}: {len(array)} frames; a motion needs at least {LEAST_FRAMES}")
+        return torch.from_numpy(np.asarray(array, dtype=np.float32))

@@ -1,0 +1,97 @@
+"""Training curves and comparisons as pictures (PNG, SVG or PDF by the file's ending)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from sopo.errors import UserError
+from sopo.reports.results import BETTER, Row
+from sopo.reports.tables import ARROWS
+from sopo.training.log import read_log
+
+# Panel -> the names in log.jsonl that it shows together.
+PANELS = {
+    "loss": ("loss",),
+    "implicit accuracy": ("implicit_accuracy",),
+    "reward": ("reward/preferred", "reward/all", "reward/unpreferred"),
+    "h": ("h_w", "h_l"),
+    "share of vu groups": ("vu",),
+}
+SMOOTHING = 100  # windows into which a curve is averaged, at least
+
+
+def training_curves(logs: Mapping[str, Path], out: Path) -> Path:
+    """The curves of one or more runs, label -> log.jsonl, a panel each for what they logged (``PANELS``).
+
+    Raises UserError if a log is missing or none holds a curve.
+    """
+    runs = {}
+    for label, path in logs.items():
+        if not path.is_file():
+            raise UserError(f"{path}: no such log; give the log.jsonl of a training run")
+        runs[label] = read_log(path)
+    logged = {name for lines in runs.values() for line in lines for name in line}
+    panels = {title: names for title, names in PANELS.items() if logged & set(names)}
+    if not panels:
+        raise UserError(
+            f"{', '.join(map(str, logs.values()))}: no curve inside; the run has not logged a step"
+        )
+    figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (title, names) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        for label, lines in runs.items():
+            for name in names:
+                points = np.array([(line["step"], line[name]) for line in lines if name in line])
+                if len(points):
+                    words = [label] * (len(runs) > 1) + [name] * (len(names) > 1)
+                    axes.plot(*_smooth(points).T, label=" ".join(words), linewidth=1.2)
+        axes.set_title(title)
+        axes.set_xlabel("step")
+        if len(runs) > 1 or len(names) > 1:
+            axes.legend(fontsize="small", frameon=False)
+    return _save(figure, out)
+
+
+def comparison(table: Mapping[str, Row], out: Path) -> Path:
+    """A panel per column: every row's mean as a point with its 95% interval. Raises UserError if empty."""
+    columns = list(dict.fromkeys(column for row in table.values() for column in row))
+    if not columns:
+        raise UserError("comparison: the table has no values to draw")
+    figure = Figure(figsize=(2.6 * len(columns) + 1, 0.35 * len(table) + 1.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(columns), squeeze=False, sharey=True)[0]
+    for axes, column in zip(panels, columns, strict=True):
+        for place, row in enumerate(table.values()):
+            if column in row:
+                stat = row[column]
+                reach = stat.ci if math.isfinite(stat.ci) else 0.0
+                axes.errorbar(stat.mean, place, xerr=reach, fmt="o", color=f"C{place}", capsize=3)
+        axes.set_title(f"{column} {ARROWS[BETTER[column]]}" if column in BETTER else column)
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].set_yticks(range(len(table)), list(table))
+    panels[0].invert_yaxis()
+    return _save(figure, out)
+
+
+def _smooth(points: np.ndarray) -> np.ndarray:
+    """[n, 2] -> [m, 2], means over windows of consecutive points; a last partial window is left out."""
+    window = max(1, len(points) // SMOOTHING)
+    whole = len(points) // window * window
+    return points[:whole].reshape(-1, window, 2).mean(1)
+
+
+def _save(figure: Figure, out: Path) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        figure.savefig(out, dpi=150)
+    except ValueError as error:
+        raise UserError(f"{out}: cannot be written ({error})") from error
+    return out
