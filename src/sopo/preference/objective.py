@@ -40,8 +40,10 @@ class PreferenceConfig:
 
     def __post_init__(self) -> None:
         method = method_by_name(self.method)
-        if self.K < (2 if method.ranking else 1):
-            raise UserError(f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples")
+        if (2 if method.ranking else 1) > self.K:
+            raise UserError(
+                f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples"
+            )
         if self.beta <= 0 or self.scale <= 0:
             raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
         if self.C < 1:
@@ -66,7 +68,9 @@ class PreferenceObjective(nn.Module):
         super().__init__()
         self.method = method_by_name(config.method)
         if self.method.needs_pairs and pairs is None:
-            raise UserError(f"method {config.method} learns from mined pairs: make them with `sopo pairs mine`, pass --pairs")
+            raise UserError(
+                f"method {config.method} learns from mined pairs: make them with `sopo pairs mine`, pass --pairs"
+            )
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")
         self.policy = policy
@@ -91,7 +95,9 @@ class PreferenceObjective(nn.Module):
             return self._rank(batch, candidates, draws)
         return self._pair(batch, candidates, draws)
 
-    def _pair(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def _pair(
+        self, batch: Batch, candidates: Candidates | None, draws: Draws
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         x_w, x_l = self._winners_and_losers(batch, candidates)
         vu = torch.ones(len(batch), dtype=torch.bool, device=x_w.device)
         beta_w: Tensor | float = self.config.beta
@@ -141,9 +147,7 @@ class PreferenceObjective(nn.Module):
         x = candidates.ranked()
         first = self.policy.draw(x[:, 0], draws)
         rest = [self.policy.draw(x[:, k], draws).paired_with(first) for k in range(1, K)]
-        columns = [
-            self._h(x[:, k], batch.length, batch, draw)[0] for k, draw in enumerate([first, *rest])
-        ]
+        columns = [self._h(x[:, k], batch.length, batch, draw)[0] for k, draw in enumerate([first, *rest])]
         h = torch.stack(columns, dim=1)
         if self.method.ranking == "hard":
             loss = plackett_luce_loss(h, self.config.beta)
@@ -167,7 +171,9 @@ class PreferenceObjective(nn.Module):
                 chosen.append(self.policy.encode(batch))
             elif source == "mined":
                 assert mined is not None
-                chosen.append(self.policy.encode(Batch(mined[side], batch.length, batch.captions, batch.keys)))
+                chosen.append(
+                    self.policy.encode(Batch(mined[side], batch.length, batch.captions, batch.keys))
+                )
             else:
                 assert candidates is not None
                 chosen.append(candidates.worst() if side else candidates.best())
@@ -178,8 +184,7 @@ class PreferenceObjective(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """scale * h and the reference's nll, [N]."""
         captions = batch.captions if rows is None else [batch.captions[i] for i in rows.tolist()]
-        condition = self.policy.embed(captions)
-        h, error = log_ratio(self.policy, self.reference, x, length, (condition, condition), draw)
+        h, error = log_ratio(self.policy, self.reference, x, length, self.policy.embed(captions), draw)
         return self.config.scale * h, error
 
     def _similarity(self, batch: Batch, candidates: Candidates) -> Tensor:
@@ -187,7 +192,9 @@ class PreferenceObjective(nn.Module):
         raw = self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
         length = batch.length.repeat_interleave(candidates.reward.shape[1])
         generated = self.reward.embed_motions(candidates.motion.flatten(0, 1), length)
-        return proximity(self.reward.embed_motions(raw, batch.length), generated.unflatten(0, candidates.reward.shape))
+        return proximity(
+            self.reward.embed_motions(raw, batch.length), generated.unflatten(0, candidates.reward.shape)
+        )
 
     def _describe(self, candidates: Candidates) -> dict[str, Tensor]:
         return {"reward/all": candidates.reward.mean()}

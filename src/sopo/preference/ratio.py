@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,18 +14,23 @@ from sopo.text.encoder import TextEmbedding
 
 
 def log_ratio(
-    policy: Generator,
-    reference: Generator,
-    x: Tensor,
-    length: Tensor,
-    condition: tuple[TextEmbedding, TextEmbedding],
-    draw: Any,
+    policy: Generator, reference: Generator, x: Tensor, length: Tensor, condition: TextEmbedding, draw: Any
 ) -> tuple[Tensor, Tensor]:
-    """(nll_ref - nll_theta, nll_ref), [N] each; the gradient flows to the policy alone.
+    """(h = nll_ref - nll_theta, nll_ref), [N] each; the gradient flows to the policy alone.
 
     One draw (step and noise, or token mask) serves both models, so h is exactly 0 where they are equal.
-    condition: the text embedded for the policy and for the reference.
     """
-    with torch.no_grad():
-        nll_reference = reference.nll(x, length, condition[1], draw)
-    return nll_reference - policy.nll(x, length, condition[0], draw), nll_reference
+    with torch.no_grad(), _same_kernels():
+        nll_reference = reference.nll(x, length, condition, draw)
+    return nll_reference - policy.nll(x, length, condition, draw), nll_reference
+
+
+@contextmanager
+def _same_kernels() -> Iterator[None]:
+    """Without a gradient torch fuses attention layers, which rounds unlike the policy's pass with one."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)

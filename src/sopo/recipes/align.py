@@ -8,8 +8,8 @@ import torch
 
 from sopo.data.dataset import MotionDataset
 from sopo.generators.generator import Generator
-from sopo.preference.objective import PairSource, PreferenceConfig, PreferenceObjective
 from sopo.preference.methods import method_by_name
+from sopo.preference.objective import PairSource, PreferenceConfig, PreferenceObjective
 from sopo.randomness import numpy_rng
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward

@@ -26,7 +26,9 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
             make_corpus(data, CorpusConfig(), report)
     train_reward(data, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
     train_evaluator(data, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
-    train_generator(data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
+    train_generator(
+        data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR)
+    )
     for name in ("reward", "evaluator", "generator"):
         (out / name).mkdir(parents=True, exist_ok=True)
         for file in MODEL_FILES:

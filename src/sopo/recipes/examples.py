@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from sopo.batch import Batch
@@ -19,7 +18,13 @@ Rule = Callable[[Tensor, Tensor, Batch], Tensor]
 
 
 def before_and_after(
-    before: Source, after: Source, dataset: MotionDataset, reward: Reward, rule: Rule | None, seed: int, each: int = 6
+    before: Source,
+    after: Source,
+    dataset: MotionDataset,
+    reward: Reward,
+    rule: Rule | None,
+    seed: int,
+    each: int = 6,
 ) -> list[Example]:
     """``each`` captions where the reward changed most, and ``each`` at random; the same noise before and after."""
     rng = numpy_rng(seed, "examples")

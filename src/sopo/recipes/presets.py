@@ -14,10 +14,23 @@ from sopo.matching.tmr import TMRConfig
 # ``stable``: found by measurement on the embedded corpus, see docs/results.md.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"tau": 0.45, "C": 2.0, "beta": 1.0, "K": 4, "scale": 1.0, "rollout": Sampling("ddpm", 0, 1.0)},
-    "stable": {"tau": "q0.5", "C": 2.0, "beta": 1.0, "K": 2, "scale": 50.0, "rollout": Sampling("ddim", 5, 1.0)},
+    "stable": {
+        "tau": "q0.5",
+        "C": 2.0,
+        "beta": 1.0,
+        "K": 2,
+        "scale": 50.0,
+        "rollout": Sampling("ddim", 5, 1.0),
+    },
 }
 
-LOOP_STABLE: dict[str, Any] = {"learning_rate": 1e-4, "warmup": 10, "ema": 0.98, "batch_size": 32, "steps": 1000}
+LOOP_STABLE: dict[str, Any] = {
+    "learning_rate": 1e-4,
+    "warmup": 10,
+    "ema": 0.98,
+    "batch_size": 32,
+    "steps": 1000,
+}
 
 # Generators. ``small``: the embedded corpus's, trained by `make checkpoints`.
 MDM_PRESETS: dict[str, MDMConfig] = {
@@ -37,14 +50,30 @@ MDM_PRESETS: dict[str, MDMConfig] = {
 TMR_SMALL = TMRConfig()
 GUO_SMALL = GuoConfig()
 LOOP_GENERATOR: dict[str, Any] = {
-    "steps": 12000, "batch_size": 64, "learning_rate": 1e-3, "warmup": 200, "decay": "cosine", "ema": 0.999,
-    "checkpoint_every": 500, "seed": 1,
+    "steps": 12000,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "warmup": 200,
+    "decay": "cosine",
+    "ema": 0.999,
+    "checkpoint_every": 500,
+    "seed": 1,
 }
 LOOP_REWARD: dict[str, Any] = {
-    "steps": 3000, "batch_size": 64, "learning_rate": 5e-4, "warmup": 100, "decay": "cosine", "seed": 2,
+    "steps": 3000,
+    "batch_size": 64,
+    "learning_rate": 5e-4,
+    "warmup": 100,
+    "decay": "cosine",
+    "seed": 2,
 }
 LOOP_EVALUATOR: dict[str, Any] = {
-    "steps": 3000, "batch_size": 64, "learning_rate": 1e-3, "warmup": 100, "decay": "cosine", "seed": 3,
+    "steps": 3000,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "warmup": 100,
+    "decay": "cosine",
+    "seed": 3,
 }
 
 

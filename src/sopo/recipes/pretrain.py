@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch
-from sopo.generators.generator import Generator
 from sopo.data.dataset import MotionDataset
+from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM, MDMConfig
 from sopo.matching.guo import GuoConfig, GuoMatcher
 from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective

@@ -12,7 +12,6 @@ from sopo.corpus.write import CorpusConfig, make_corpus
 from sopo.data.dataset import MotionDataset
 from sopo.diffusion.schedule import Sampling
 from sopo.evaluation.protocol import ProtocolConfig, Table
-from sopo.generators.generator import Generator
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
@@ -65,24 +64,46 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     }
     table = measure(sources, test, load_matcher(folders["evaluator"]), protocol)
     seconds = time.monotonic() - start
-    settings = {"quickstart": dataclasses.asdict(config), "preference": dataclasses.asdict(preference), "loop": dataclasses.asdict(loop)}
+    settings = {
+        "quickstart": dataclasses.asdict(config),
+        "preference": dataclasses.asdict(preference),
+        "loop": dataclasses.asdict(loop),
+    }
     facts = {"seed": config.seed, "seconds": round(seconds, 1)}
-    write_json(out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()})
+    write_json(
+        out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()}
+    )
     reward = load_reward(folders["reward"], base.config.features)
     _write_report(out, table, test, sources, reward, settings, facts)
     return table
 
 
-def _write_report(out: Path, table: Table, test: MotionDataset, sources: dict, reward: Reward, settings: dict[str, Any], facts: dict[str, Any]) -> None:
+def _write_report(
+    out: Path,
+    table: Table,
+    test: MotionDataset,
+    sources: dict,
+    reward: Reward,
+    settings: dict[str, Any],
+    facts: dict[str, Any],
+) -> None:
     lines = read_log(out / "aligned" / "run" / "log.jsonl")
     curves = {name: [(line["step"], line[name]) for line in lines if name in line] for name in CURVES}
     examples = before_and_after(
         sources["base"], sources["aligned"], test, reward, rule_witness(test), int(facts["seed"])
     )
     before, after = table["base"]["R@1"].mean, table["aligned"]["R@1"].mean
-    headline = f"SoPo moved R@1 from {before:.3f} to {after:.3f} ({after / before - 1:+.1%}) in {len(lines)} steps."
+    headline = (
+        f"SoPo moved R@1 from {before:.3f} to {after:.3f} ({after / before - 1:+.1%}) in {len(lines)} steps."
+    )
     detail = "Means and 95% confidence intervals over repeated runs of the protocol on captions training never showed."
     report = Report(
-        "sopo quickstart", [headline, detail], as_json(table), curves, examples, settings, facts | environment()
+        "sopo quickstart",
+        [headline, detail],
+        as_json(table),
+        curves,
+        examples,
+        settings,
+        facts | environment(),
     )
     write_page(out / "report.html", report)
