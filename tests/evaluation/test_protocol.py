@@ -54,9 +54,7 @@ def test_values_are_those_of_the_metrics_on_the_drawn_batches(dataset, matcher):
     (_, batch), count = source.calls[0], 64
     assert len(batch) == count and len(set(batch.keys)) == count, "no partial pool"
     motion = matcher.embed_motions(source(batch, 0) * batch.mask[..., None], batch.length).numpy()
-    real = matcher.embed_motions(
-        RealMotions(dataset.normalizer)(batch, 0) * batch.mask[..., None], batch.length
-    )
+    real = matcher.embed_motions(RealMotions(dataset.normalizer)(batch, 0) * batch.mask[..., None], batch.length)
     assert row["FID"].mean == pytest.approx(metrics.fid(real.numpy(), motion), rel=1e-4)
     text = matcher.embed_texts(batch.captions).numpy()
     gaps = np.linalg.norm(text - motion, axis=1)
@@ -155,9 +153,7 @@ def test_witnesses_get_raw_motions_and_may_abstain(dataset, matcher):
 def test_default_witnesses_find_faults(dataset):
     motions = torch.zeros(1, 40, 263)
     motions[:, :, 1] = 0.1  # a body at floor height that glides at 2 m/s
-    values = {
-        name: w(motions, torch.tensor([40]), None) for name, w in default_witnesses(dataset.skeleton).items()
-    }
+    values = {name: w(motions, torch.tensor([40]), None) for name, w in default_witnesses(dataset.skeleton).items()}
     assert values["foot_skate"] == 1 and values["jitter"] == pytest.approx(0, abs=1e-2)
 
 
@@ -183,9 +179,7 @@ def test_a_system_may_choose_its_lengths(dataset, matcher):
         return real(batch, run), batch.length // 2
 
     table = evaluate({"half": half}, dataset, matcher, CONFIG, {})
-    assert table["half"]["MMDist"].mean == pytest.approx(0, abs=1e-3), (
-        "frames after the length must not count"
-    )
+    assert table["half"]["MMDist"].mean == pytest.approx(0, abs=1e-3), "frames after the length must not count"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a table says: directions, changes as in the paper's Table 1, and what is not known."""
 
+import io
 import json
 import math
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from sopo.errors import UserError
 from sopo.reports.plots import comparison, training_curves
 from sopo.reports.results import Stat, apart, relative_change
-from sopo.reports.tables import as_json, as_markdown, console_table, pooled
+from sopo.reports.tables import as_json, as_markdown, console_tables, pooled
 
 # Published (SoPo, Table 1).
 TABLE = {
@@ -58,10 +59,7 @@ def test_markdown():
 
 
 def test_rows_may_have_bases_of_their_own():
-    table = {
-        name: {"R@1": Stat(value, 0.01)}
-        for name, value in {"a": 0.4, "a+": 0.42, "b": 0.5, "b+": 0.6}.items()
-    }
+    table = {name: {"R@1": Stat(value, 0.01)} for name, value in {"a": 0.4, "a+": 0.42, "b": 0.5, "b+": 0.6}.items()}
     text = as_markdown(table, {"a+": "a", "b+": "b"})
     assert "(+5.00%)" in text and "(+20.00%\\*)" in text
     with pytest.raises(UserError, match="no row 'c'"):
@@ -79,11 +77,17 @@ def test_unknown_numbers_are_dashes_and_null():
     assert json.loads(json.dumps(as_json(TABLE)))["MLD"]["FID"] == {"mean": 0.459, "ci": 0.011}
 
 
-def test_console_shows_names_with_brackets_as_they_are():
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    console.print(console_table({"[bold]x": TABLE["MLD"], **TABLE}, "MLD"))
+def test_console_shows_whole_cells_and_names_as_they_are():
+    rows = {"[bold]x": TABLE["MLD"], **TABLE, "/a/folder/with/a/long/name": TABLE["MLD"]}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(*console_tables(rows, "MLD", console.width))
     text = console.export_text()
-    assert "[bold]x" in text and "(+18.52%*)" in text
+    assert "[bold]x" in text and "(+18.52%*)" in text and "…" not in text
+    assert text.count("0.459 ± 0.011") == 3
+
+
+def test_nothing_is_minus_zero():
+    assert "| 0.000 ± 0.000 |" in as_markdown({"a": {"FID": Stat(-1e-9, 0)}})
 
 
 def test_pooling_keeps_the_shared_interval_and_adds_the_spread():

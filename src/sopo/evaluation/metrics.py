@@ -15,9 +15,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
-def pool_distances(
-    texts: ArrayLike, motions: ArrayLike, pool: int = 32, order: ArrayLike | None = None
-) -> Array:
+def pool_distances(texts: ArrayLike, motions: ArrayLike, pool: int = 32, order: ArrayLike | None = None) -> Array:
     """Euclidean distances [P, S, S] inside pools of S = ``pool`` pairs: rows are texts, columns motions.
 
     texts, motions: [N, E], row by row a pair. order: a permutation of 0..N-1 that is cut into pools (default:
@@ -28,9 +26,7 @@ def pool_distances(
         raise UserError(f"text embeddings {texts.shape} and motion embeddings {motions.shape} are not pairs")
     pools = len(texts) // pool
     if pools == 0:
-        raise UserError(
-            f"{len(texts)} motions do not fill one pool of {pool}: evaluate more, or a smaller pool"
-        )
+        raise UserError(f"{len(texts)} motions do not fill one pool of {pool}: evaluate more, or a smaller pool")
     chosen = np.arange(len(texts)) if order is None else np.asarray(order)
     if not np.array_equal(np.sort(chosen), np.arange(len(texts))):
         raise UserError(f"the order of the pools is not a permutation of the {len(texts)} motions")
@@ -90,9 +86,7 @@ def draw_pairs(count: int, pairs: int, rng: np.random.Generator) -> tuple[Indice
 def diversity(embeddings: ArrayLike, first: ArrayLike, second: ArrayLike) -> float:
     """Diversity: mean distance of embeddings [N, E] between two index sets (``draw_pairs(N, 300, rng)``)."""
     embeddings = _embeddings(embeddings, "motion", least=2)
-    return float(
-        np.linalg.norm(embeddings[np.asarray(first)] - embeddings[np.asarray(second)], axis=-1).mean()
-    )
+    return float(np.linalg.norm(embeddings[np.asarray(first)] - embeddings[np.asarray(second)], axis=-1).mean())
 
 
 def multimodality(embeddings: ArrayLike, first: ArrayLike, second: ArrayLike) -> float:

@@ -181,9 +181,7 @@ class _Evaluation:
         distances = metrics.pool_distances(text[: len(motion)], motion, self.config.pool)
         rng = numpy_rng(self.config.seed, "diversity", run)  # anew for each row: equal sizes, equal pairs
         first, second = metrics.draw_pairs(len(motion), self.config.diversity_pairs, rng)
-        precision = {
-            f"R@{k}": float(share) for k, share in enumerate(metrics.r_precision(distances), start=1)
-        }
+        precision = {f"R@{k}": float(share) for k, share in enumerate(metrics.r_precision(distances), start=1)}
         return {
             **precision,
             "MMDist": metrics.mm_dist(distances),
@@ -201,9 +199,7 @@ class _Evaluation:
         # Run numbers that the plain draws do not use, so that a source draws other noise each time.
         first = self.config.runs + run * repeats
         parts = [self._embed_motions(name, batch, first + r, {})[0] for r in range(repeats)]
-        pairs = metrics.draw_pairs(
-            repeats, self.config.mm_pairs, numpy_rng(self.config.seed, "multimodality", run)
-        )
+        pairs = metrics.draw_pairs(repeats, self.config.mm_pairs, numpy_rng(self.config.seed, "multimodality", run))
         return metrics.multimodality(np.stack(parts, axis=1), *pairs)
 
     def _embed_texts(self, captions: Sequence[Caption]) -> np.ndarray:
@@ -236,9 +232,7 @@ class _Evaluation:
 
     def _comparable(self, embeddings: Tensor) -> Tensor:
         """TMR compares by angle: at unit length the distance ranks as its cosine does."""
-        return (
-            (F.normalize(embeddings, dim=-1) if isinstance(self.matcher, TMR) else embeddings).float().cpu()
-        )
+        return (F.normalize(embeddings, dim=-1) if isinstance(self.matcher, TMR) else embeddings).float().cpu()
 
 
 def _take(batch: Batch, rows: Tensor) -> Batch:
@@ -252,21 +246,14 @@ def _checked(name: str, given: Tensor | tuple[Tensor, Tensor], batch: Batch) -> 
     """A source's raw motions, zero after their length, and these lengths; UserError if they are unusable."""
     motions, length = given if isinstance(given, tuple) else (given, batch.length)
     frames, width = int(length.max()), batch.motion.shape[-1]
-    if (
-        motions.ndim != 3
-        or len(motions) != len(batch)
-        or motions.shape[-1] != width
-        or motions.shape[1] < frames
-    ):
+    if motions.ndim != 3 or len(motions) != len(batch) or motions.shape[-1] != width or motions.shape[1] < frames:
         expected = f"[{len(batch)}, at least {frames}, {width}]"
         raise UserError(f"{name}: gave motions of shape {list(motions.shape)}, expected {expected}")
     valid = torch.arange(frames) < length[:, None]
     motions = torch.where(valid[..., None], motions[:, :frames].to("cpu", torch.float32), 0.0)
     broken = (~motions.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()
     if broken:
-        raise UserError(
-            f"{name}: the motion for {batch.keys[broken[0]]!r} holds NaN or infinity; has it diverged?"
-        )
+        raise UserError(f"{name}: the motion for {batch.keys[broken[0]]!r} holds NaN or infinity; has it diverged?")
     return motions, length
 
 

@@ -40,9 +40,7 @@ class RealMotions:
         self.normalizer = normalizer
 
     def __call__(self, batch: Batch, run: int) -> Tensor:
-        return self.normalizer.denormalize(batch.motion.to(self.normalizer.mean.device)).to(
-            batch.motion.device
-        )
+        return self.normalizer.denormalize(batch.motion.to(self.normalizer.mean.device)).to(batch.motion.device)
 
 
 class FileSource:
@@ -61,9 +59,7 @@ class FileSource:
         self.path, self.skeleton = Path(path), skeleton
         names = self._names()
         if not names:
-            raise UserError(
-                f"{self.path}: no motions inside; expected arrays named by clip, such as 000001.npy"
-            )
+            raise UserError(f"{self.path}: no motions inside; expected arrays named by clip, such as 000001.npy")
         self.variants: defaultdict[str, list[str]] = defaultdict(list)
         for name in sorted(names):
             self.variants[_VARIANT.sub("", name)].append(name)
@@ -110,9 +106,7 @@ class FileSource:
         if self.captions:
             names = [name for name in names if self.captions[name].strip() == text.strip()]
             if not names:
-                raise UserError(
-                    f"{self.path}: clip {key!r} has no motion for its caption {text!r}; add {key}@N"
-                )
+                raise UserError(f"{self.path}: clip {key!r} has no motion for its caption {text!r}; add {key}@N")
         return names[run % len(names)]
 
     def _motion(self, name: str) -> Tensor:

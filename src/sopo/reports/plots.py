@@ -39,14 +39,10 @@ def training_curves(logs: Mapping[str, Path], out: Path) -> Path:
     logged = {name for lines in runs.values() for line in lines for name in line}
     panels = {title: names for title, names in PANELS.items() if logged & set(names)}
     if not panels:
-        raise UserError(
-            f"{', '.join(map(str, logs.values()))}: no curve inside; the run has not logged a step"
-        )
+        raise UserError(f"{', '.join(map(str, logs.values()))}: no curve inside; the run has not logged a step")
     figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, names) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
+    for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for label, lines in runs.items():
             for name in names:
                 points = np.array([(line["step"], line[name]) for line in lines if name in line])

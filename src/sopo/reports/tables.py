@@ -13,19 +13,21 @@ from rich.text import Text
 from sopo.errors import UserError
 from sopo.reports.results import BETTER, REAL, Row, Stat, apart, best_rows, pooled, relative_change
 
-__all__ = ["as_json", "as_markdown", "console_table", "pooled", "print_table"]
+__all__ = ["as_json", "as_markdown", "console_tables", "pooled", "print_table"]
 
+CELL_WIDTH = 18  # of a system on the console, frame included
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→"}
 Bases = str | Mapping[str, str] | None  # what rows are compared with: one row for all, or row -> its base
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A value as shown, the rest of the cell, and whether it is the best of its column."""
+    """A value, its interval and its change as shown, and whether it is the best of its column."""
 
     value: str
-    rest: str
-    best: bool
+    interval: str = ""
+    change: str = ""
+    best: bool = False
 
 
 def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -45,25 +47,43 @@ def as_markdown(table: Mapping[str, Row], base: Bases = None) -> str:
     columns, cells = _cells(table, base)
     lines = [["", *columns], ["---", *["---:"] * len(columns)]]
     for name, row in cells.items():
-        shown = [f"{f'**{cell.value}**' if cell.best else cell.value}{cell.rest}" for cell in row]
-        # A star would open italics and a bar would end the cell.
-        lines.append([name.replace("|", "\\|"), *[text.replace("*)", "\\*)") for text in shown]])
+        lines.append([name.replace("|", "\\|"), *map(_marked, row)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def console_table(table: Mapping[str, Row], base: Bases = None) -> ConsoleTable:
-    """The same for a terminal."""
+def _marked(cell: _Cell) -> str:
+    value = f"**{cell.value}**" if cell.best else cell.value
+    change = " " + cell.change.replace("*", "\\*") if cell.change else ""  # a bare star would open italics
+    return f"{value}{cell.interval}{change}"
+
+
+def console_tables(table: Mapping[str, Row], base: Bases = None, width: int = 80) -> list[ConsoleTable]:
+    """The same for a terminal ``width`` wide: a line per column, systems side by side, as many as fit."""
     columns, cells = _cells(table, base)
-    shown = ConsoleTable("", *columns)
-    for name, row in cells.items():
-        parts = [Text.assemble((cell.value, "bold" if cell.best else ""), (cell.rest, "dim")) for cell in row]
-        shown.add_row(Text(name), *parts)
-    return shown
+    names = list(cells)
+    fit = max(1, (width - 20) // CELL_WIDTH)
+    tables = []
+    for start in range(0, len(names), fit):
+        some = names[start : start + fit]
+        shown = ConsoleTable("")
+        for name in some:
+            shown.add_column(Text(name), overflow="fold")
+        for place, column in enumerate(columns):
+            shown.add_row(column, *[_styled(cells[name][place]) for name in some])
+        tables.append(shown)
+    return tables
 
 
 def print_table(table: Mapping[str, Row], base: Bases = None) -> None:
-    """``console_table`` on standard output."""
-    rich.print(console_table(table, base))
+    """``console_tables`` on standard output."""
+    console = rich.get_console()
+    for shown in console_tables(table, base, console.width):
+        console.print(shown)
+
+
+def _styled(cell: _Cell) -> Text:
+    change = f"\n  {cell.change}" if cell.change else ""
+    return Text.assemble((cell.value, "bold" if cell.best else ""), (cell.interval + change, "dim"))
 
 
 def _cells(table: Mapping[str, Row], base: Bases) -> tuple[list[str], dict[str, list[_Cell]]]:
@@ -86,12 +106,12 @@ def _cells(table: Mapping[str, Row], base: Bases) -> tuple[list[str], dict[str, 
 
 def _cell(stat: Stat | None, base: Stat | None, change: float | None, column: str, best: bool) -> _Cell:
     if stat is None or not math.isfinite(stat.mean):
-        return _Cell("–", "", False)
-    rest = f" ± {stat.ci:.3f}" if math.isfinite(stat.ci) else ""
+        return _Cell("–")
+    interval, shown = f" ± {stat.ci:.3f}" if math.isfinite(stat.ci) else "", ""
     if base is not None and change is not None and math.isfinite(change):
-        amount = f"{change:+.3f}" if BETTER[column] == "closer" else f"{change:+.2%}"
-        rest += f" ({amount}{'*' if apart(base, stat) else ''})"
-    return _Cell(f"{stat.mean:.3f}", rest, best)
+        amount = f"{change:+z.3f}" if BETTER[column] == "closer" else f"{change:+z.2%}"
+        shown = f"({amount}{'*' if apart(base, stat) else ''})"
+    return _Cell(f"{stat.mean:z.3f}", interval, shown, best)
 
 
 def _known(value: float) -> float | None:
