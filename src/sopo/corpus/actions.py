@@ -125,7 +125,7 @@ def _travel(
     track: Track, start: float, end: float, speed: float, period: float, style: Style, run: bool
 ) -> None:
     """Steps, bounce and arm swing of a gait at ``speed`` (negative: backward) from start to end."""
-    time, settle = track.time, 1.5 * period
+    time, settle = track.time, 1.3 * period
     swing = period * (1.25 if run else 0.85)
     track.ahead += speed * window(time, start - 2, end - settle + 2, 9 if run else 5)
     heel = (0.7 if run else 0.5) if speed > 0 else 0.2
@@ -158,7 +158,7 @@ def walk(track: Track, action: Action, start: float, end: float, style: Style) -
         return
     _travel(track, start, end, speed * style.tempo, period, style, run=False)
     if action.direction in ("left", "right"):
-        _curve(track, action, start, end - 1.5 * period, 1.75)
+        _curve(track, action, start, end - 1.3 * period, 1.75)
 
 
 def run(track: Track, action: Action, start: float, end: float, style: Style) -> None:
@@ -172,7 +172,7 @@ def circle(track: Track, action: Action, start: float, end: float, style: Style)
         WALK_STEP[action.speed or "normally"] / style.tempo,
     )
     _travel(track, start, end, speed * style.tempo, period, style, run=False)
-    _curve(track, action, start, end - 1.5 * period, 5.9)
+    _curve(track, action, start, end - 1.3 * period, 5.9)
 
 
 def _curve(track: Track, action: Action, start: float, end: float, angle: float) -> None:
@@ -333,38 +333,44 @@ PRIMITIVES: dict[str, Primitive] = {
 }  # fmt: skip
 
 
+def settling(action: Action, tempo: float) -> float:
+    """Frames at the end of an action in which the body no longer travels and the feet close up."""
+    steps = RUN_STEP if action.verb == "run" else WALK_STEP
+    return 1.3 * steps[action.speed or "normally"] / tempo
+
+
 def duration(action: Action, rng: np.random.Generator, tempo: float) -> float:
     """Frames that the action takes; a range for what can go on for any time."""
     speed, count, vary = action.speed or "normally", action.count or 1, rng.uniform(0.94, 1.06)
     match action.verb:
         case "walk":
             step = WALK_STEP[speed] / tempo
-            return max(float(rng.uniform(36, 56)), 4.5 * step)
+            return max(float(rng.uniform(30, 46)), 4 * step)
         case "run":
-            return float(rng.uniform(36, 48))
+            return float(rng.uniform(32, 42))
         case "circle":
             return float({"slowly": 92, "normally": 80, "quickly": 66}[speed] * vary)
         case "sidestep":
-            return 17.0 * count * vary
+            return 15.5 * count * vary
         case "turn":
-            return (32.0 if action.direction == "around" else 22.0) * vary
+            return (27.0 if action.direction == "around" else 19.0) * vary
         case "jump":
-            return 23.0 * count * vary
+            return 22.0 * count * vary
         case "kick":
-            return 20.0 * count * vary
+            return 18.5 * count * vary
         case "squat":
             return SQUAT_PERIOD[speed] * count * vary
         case "bow":
             return BOW_PERIOD[speed] * count * vary
         case "crouch":
-            return float(rng.uniform(36, 50))
+            return float(rng.uniform(30, 42))
         case "stand":
-            return float(rng.uniform(18, 28))
+            return float(rng.uniform(16, 24))
         case "wave":
             return WAVE_PERIOD[speed] * count * vary + 14
         case "punch":
-            return 13.0 * count * vary + 14
+            return 12.0 * count * vary + 13
         case "raise":
-            return (26.0 if count > 1 else 32.0) * count * vary
+            return (24.0 if count > 1 else 28.0) * count * vary
         case _:
             raise ValueError(f"unknown verb {action.verb!r}")

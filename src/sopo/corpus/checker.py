@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from sopo.corpus import measure
 from sopo.corpus.measure import Event, Signals
@@ -68,7 +69,7 @@ def observe(joints: NDArray) -> list[Seen]:
     found += _tempo("bow", measure.bows(seen), BOW_BANDS)
     found += _arms("wave", measure.waves(seen), gap=22)
     found += _arms("punch", measure.punches(seen), gap=22)
-    found += _arms("raise", measure.raises(seen), gap=34)
+    found += _arms("raise", measure.raises(seen), gap=40)
     found += _stops(seen)
     return found
 
@@ -131,12 +132,10 @@ def _tempo(verb: str, events: list[Event], bands: tuple[float, float]) -> list[S
 def _travels(seen: Signals) -> list[Seen]:
     """Walking and running: where the pelvis keeps moving ahead or back, split by direction and by gait."""
     out = []
-    flying = seen.feet[..., 1].min(axis=1) > 0.2
+    grounded = maximum_filter1d(seen.feet[..., 1].min(axis=1), 9) < 0.22  # neither in a jump nor next to one
     for sign, name in ((1, "forward"), (-1, "backward")):
-        moving = (sign * seen.ahead > 0.3) & (np.abs(seen.ahead) > 1.1 * np.abs(seen.aside))
+        moving = grounded & (sign * seen.ahead > 0.3) & (np.abs(seen.ahead) > 1.1 * np.abs(seen.aside))
         for start, end in measure.stretches(moving, least=10, bridge=3):
-            if flying[start:end].mean() > 0.12:
-                continue  # a jump ahead
             speeds = np.abs(seen.ahead[start:end])
             fast = measure.stretches(speeds > RUNS, least=10, bridge=4)
             for a, b in fast:

@@ -8,23 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
-from sopo.corpus.actions import FPS, PRIMITIVES, Step, Style, Track, duration, ease
+from sopo.corpus.actions import FPS, PRIMITIVES, Step, Style, Track, duration, ease, settling
 from sopo.corpus.kinematics import Body, Pose, ankles_of, solve, turn
 from sopo.corpus.program import TRAVEL, Program, Segment
 
 MIN_FRAMES, MAX_FRAMES = 41, 101
 _STANCE = 0.10  # half the distance between the feet
 _LEAD_IN = 5.0
+_CUT = 14.0  # frames by which a clip may end amid its last gait
 
 
 @dataclass(frozen=True)
 class Span:
-    """A segment's part of the timeline, in frames, and how long its overlay takes."""
+    """A segment's part of the timeline, in frames, and how long its overlay and its coming to rest take."""
 
     segment: Segment
     start: float
     end: float
     overlay: float
+    still: float
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,13 @@ def _timeline(program: Program, style: Style, rng: np.random.Generator) -> Timel
     for segment in program.segments:
         length = duration(segment.main, rng, style.tempo)
         overlay = duration(segment.overlay, rng, style.tempo) if segment.overlay else 0.0
-        if segment.overlay:  # 14: the most by which a clip may end within its last gait
-            length = max(length, overlay + 8 + 14 * (segment is program.segments[-1]))
+        still = settling(segment.main, style.tempo)
+        if segment.overlay:  # a clip may end before the last gait settles
+            length = max(length, overlay + 6 + max(still, _CUT if segment is program.segments[-1] else 0))
         length += crop if not spans else 0
-        spans.append(Span(segment, now, now + length, overlay))
+        spans.append(Span(segment, now, now + length, overlay, still))
         now += length + rng.uniform(1, 4)
-    tail = -14 if last in TRAVEL and rng.random() < 0.75 else 5 * rng.uniform(0.8, 1.6)
+    tail = -_CUT if last in TRAVEL and rng.random() < 0.75 else 5 * rng.uniform(0.8, 1.6)
     if last == "turn":
         tail = 12.0
     if last == "crouch":
@@ -82,7 +85,7 @@ def _timeline(program: Program, style: Style, rng: np.random.Generator) -> Timel
 def _overlay_start(span: Span, timeline: Timeline, rng: np.random.Generator) -> float:
     """An overlay begins somewhere within its segment, in the part that the clip shows."""
     earliest = max(span.start, timeline.crop) + 1
-    latest = min(span.end - 4, timeline.frames - 2) - span.overlay
+    latest = min(span.end - span.still, timeline.frames - 2) - span.overlay
     return float(rng.uniform(earliest, max(earliest, latest)))
 
 

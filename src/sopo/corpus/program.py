@@ -30,16 +30,16 @@ class Attributes:
 
 
 VERBS: dict[str, Attributes] = {
-    "walk": Attributes(direction=("forward", "backward", "left", "right"), speed=SPEEDS, weight=3.0),
+    "walk": Attributes(direction=("forward", "backward", "left", "right"), speed=SPEEDS, weight=3.5),
     "run": Attributes(direction=("forward",), speed=SPEEDS, weight=1.0),
-    "circle": Attributes(direction=("left", "right"), speed=SPEEDS, weight=1.0),
+    "circle": Attributes(direction=("left", "right"), speed=SPEEDS, weight=2.0),
     "sidestep": Attributes(direction=("left", "right"), count=_COUNTS, weight=1.5),
     "turn": Attributes(direction=("left", "right", "around"), weight=1.2),
     "jump": Attributes(direction=("up", "forward", "backward"), count=_COUNTS, weight=1.5),
     "kick": Attributes(side=_LEGS, direction=("forward", "sideways"), count=_COUNTS, weight=2.0),
     "squat": Attributes(speed=SPEEDS, count=_COUNTS, weight=1.2),
     "bow": Attributes(speed=SPEEDS, count=(1, 2), weight=1.0),
-    "crouch": Attributes(weight=0.4),
+    "crouch": Attributes(weight=1.0),
     "wave": Attributes(side=_ARMS, speed=SPEEDS, count=_COUNTS, weight=2.5),
     "punch": Attributes(side=_ARMS, count=_COUNTS, weight=2.0),
     "raise": Attributes(side=_ARMS, direction=("up", "sideways", "forward"), count=(1, 2), weight=2.0),
@@ -149,12 +149,12 @@ def mirrored(program: Program) -> Program:
 
 def sample_program(rng: np.random.Generator) -> Program:
     """Draw a program: one or two segments, with or without an overlay, perhaps stopping at the end."""
+    kind = rng.random()
     while True:
         first = _sample_segment(rng)
-        kind = rng.random()
-        if kind < 0.42:
+        if kind < 0.32:
             program = Program((first,))
-        elif kind < 0.52:
+        elif kind < 0.39:
             program = Program((first, Segment(Action("stand"))))
         else:
             program = Program((first, _sample_segment(rng)))
@@ -166,7 +166,7 @@ def _sample_segment(rng: np.random.Generator) -> Segment:
     verbs = [verb for verb, attributes in VERBS.items() if attributes.weight]
     weights = np.array([VERBS[verb].weight for verb in verbs])
     main = sample_action(verbs[rng.choice(len(verbs), p=weights / weights.sum())], rng)
-    if main.verb in TRAVEL and rng.random() < 0.45:
+    if main.verb in TRAVEL and rng.random() < 0.6:
         overlay = sample_action(UPPER[rng.integers(3)], rng)
         return Segment(main, replace(overlay, speed=None))
     return Segment(main)
@@ -179,10 +179,8 @@ def sample_action(verb: str, rng: np.random.Generator) -> Action:
     def draw(values: tuple) -> Any:
         return values[rng.integers(len(values))] if values else None
 
-    action = Action(
-        verb, *(draw(values) for values in (attributes.side, attributes.direction, attributes.speed)),
-        draw(attributes.count),
-    )  # fmt: skip
+    side, direction, speed = draw(attributes.side), draw(attributes.direction), draw(attributes.speed)
+    action = Action(verb, side, direction, speed, draw(attributes.count))
     # The tempo of a single wave is no tempo.
     return replace(action, speed=None) if verb == "wave" and action.count == 1 else action
 
