@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -44,7 +43,7 @@ class Pretrained(nn.Module):
         save_file(tensors, staging / WEIGHTS_FILE)
         folder.mkdir(exist_ok=True)
         for name in (WEIGHTS_FILE, CONFIG_FILE):
-            os.replace(staging / name, folder / name)
+            (staging / name).replace(folder / name)
         shutil.rmtree(staging)
         return folder
 

@@ -14,9 +14,7 @@ from sopo.training.loop import LoopConfig
 def _prepare(parser: Parser) -> None:
     add_path(parser, "--generator", "folder of the generator to align")
     add_path(parser, "--data", "folder in the HumanML3D layout")
-    parser.add_argument(
-        "--reward", type=str, required=True, help="folder of a TMR or evaluator, or 'physical'"
-    )
+    parser.add_argument("--reward", type=str, required=True, help="folder of a TMR or evaluator, or 'physical'")
     add_path(parser, "--out", "folder for the aligned generator; its log and checkpoint lie in OUT/run")
     add_config(parser, PreferenceConfig, PRESETS["stable"])
     add_config(parser, LoopConfig, LOOP_STABLE)

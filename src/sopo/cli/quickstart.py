@@ -11,9 +11,7 @@ from sopo.recipes.shipped import CHECKPOINTS
 
 
 def _prepare_quickstart(parser: Parser) -> None:
-    add_path(
-        parser, "--out", "folder for data, model, results.json and report.html", default="runs/quickstart"
-    )
+    add_path(parser, "--out", "folder for data, model, results.json and report.html", default="runs/quickstart")
     add_path(parser, "--checkpoints", "folder of generator/, reward/, evaluator/", default=str(CHECKPOINTS))
     add_config(parser, QuickstartConfig)
 

@@ -21,9 +21,7 @@ def _prepare(parser: Parser) -> None:
 
 def _run(flags: Namespace) -> None:
     sampling = Sampling(**vars(flags.sampling))
-    for path in sample(
-        flags.captions, flags.generator, flags.out, flags.seconds, flags.repeats, flags.seed, sampling
-    ):
+    for path in sample(flags.captions, flags.generator, flags.out, flags.seconds, flags.repeats, flags.seed, sampling):
         print(path)
 
 

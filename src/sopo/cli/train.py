@@ -27,9 +27,7 @@ def _verb(help: str, model: type, small: object, loop: dict, train: object) -> V
     return Verb(help, prepare, run)
 
 
-GENERATOR = _verb(
-    "pre-train an MDM", MDMConfig, presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR, train_generator
-)
+GENERATOR = _verb("pre-train an MDM", MDMConfig, presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR, train_generator)
 REWARD = _verb("train the reward, TMR", TMRConfig, presets.TMR_SMALL, presets.LOOP_REWARD, train_reward)
 EVALUATOR = _verb(
     "train the Guo et al. evaluator", GuoConfig, presets.GUO_SMALL, presets.LOOP_EVALUATOR, train_evaluator

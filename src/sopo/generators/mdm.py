@@ -37,9 +37,7 @@ class MDMConfig:
     architecture: Literal["encoder", "decoder"] = "encoder"
     step_token: bool = False  # decoder: the step as a first token beside the frames (emb_trans_dec)
     text_encoder: str = "clip-vit-b32-22"
-    pooled_text: bool = (
-        False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
-    )
+    pooled_text: bool = False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
     text_layers: int = 0
     frames_per_token: int = 1
     mask_frames: bool = True  # keep attention off the padding (the 50-step models do)
@@ -55,6 +53,8 @@ class MDMConfig:
 
 
 class MDM(Generator):
+    """x is the features normalised by the dataset's statistics, [N, T, D]; the network predicts x_0."""
+
     Config = MDMConfig
     kind = "mdm"
     positions: Tensor
@@ -86,9 +86,7 @@ class MDM(Generator):
                 nn.TransformerEncoderLayer(width, **shape), config.layers, enable_nested_tensor=False
             )
         else:
-            self.transformer = nn.TransformerDecoder(
-                nn.TransformerDecoderLayer(width, **shape), config.layers
-            )
+            self.transformer = nn.TransformerDecoder(nn.TransformerDecoderLayer(width, **shape), config.layers)
         self.drop = nn.Dropout(config.dropout)
         self.predict = nn.Linear(width, token)
 
@@ -136,9 +134,7 @@ class MDM(Generator):
         if self.config.architecture == "encoder":
             out = self.transformer(tokens, src_key_padding_mask=ignore)
         else:
-            out = self.transformer(
-                tokens, memory + time, tgt_key_padding_mask=ignore, memory_key_padding_mask=padding
-            )
+            out = self.transformer(tokens, memory + time, tgt_key_padding_mask=ignore, memory_key_padding_mask=padding)
         return self.predict(out[:, leading:]).reshape(len(x), x.shape[1], -1)[:, :frames]
 
     # The contract --------------------------------------------------------------------------------------

@@ -39,9 +39,7 @@ def config_from_published(
     try:
         width, features = tensors["input_process.poseEmbedding.weight"].shape
         text = tensors["embed_text.weight"].shape[1]
-        stack = next(
-            name for name in ("Encoder", "Decoder") if f"seqTrans{name}.layers.0.norm1.weight" in tensors
-        )
+        stack = next(name for name in ("Encoder", "Decoder") if f"seqTrans{name}.layers.0.norm1.weight" in tensors)
         feedforward = tensors[f"seqTrans{stack}.layers.0.linear1.weight"].shape[0]
         encoder = TEXT_ENCODERS[text]
     except (KeyError, StopIteration, ValueError) as error:

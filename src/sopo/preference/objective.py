@@ -41,9 +41,7 @@ class PreferenceConfig:
     def __post_init__(self) -> None:
         method = method_by_name(self.method)
         if (2 if method.ranking else 1) > self.K:
-            raise UserError(
-                f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples"
-            )
+            raise UserError(f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples")
         if self.beta <= 0 or self.scale <= 0:
             raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
         if self.C < 1:
@@ -84,20 +82,17 @@ class PreferenceObjective(nn.Module):
             return self.policy.train().training_loss(batch, draws), {}
         # Dropout stays off in both models, so that h is exactly 0 where they agree.
         self.policy.eval()
+        self.reference.eval()
         candidates = None
         if self.method.samples_policy:
             assert self.reward is not None
-            candidates = draw_candidates(
-                self.policy, self.reward, batch, self.config.K, self.config.rollout, draws
-            )
+            candidates = draw_candidates(self.policy, self.reward, batch, self.config.K, self.config.rollout, draws)
         if self.method.ranking:
             assert candidates is not None
             return self._rank(batch, candidates, draws)
         return self._pair(batch, candidates, draws)
 
-    def _pair(
-        self, batch: Batch, candidates: Candidates | None, draws: Draws
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _pair(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         x_w, x_l = self._winners_and_losers(batch, candidates)
         vu = torch.ones(len(batch), dtype=torch.bool, device=x_w.device)
         beta_w: Tensor | float = self.config.beta
@@ -143,7 +138,7 @@ class PreferenceObjective(nn.Module):
         return loss.mean(), {name: value.detach() for name, value in values.items()}
 
     def _rank(self, batch: Batch, candidates: Candidates, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        B, K = candidates.reward.shape
+        K = candidates.reward.shape[1]
         x = candidates.ranked()
         first = self.policy.draw(x[:, 0], draws)
         rest = [self.policy.draw(x[:, k], draws).paired_with(first) for k in range(1, K)]
@@ -171,9 +166,7 @@ class PreferenceObjective(nn.Module):
                 chosen.append(self.policy.encode(batch))
             elif source == "mined":
                 assert mined is not None
-                chosen.append(
-                    self.policy.encode(Batch(mined[side], batch.length, batch.captions, batch.keys))
-                )
+                chosen.append(self.policy.encode(Batch(mined[side], batch.length, batch.captions, batch.keys)))
             else:
                 assert candidates is not None
                 chosen.append(candidates.worst() if side else candidates.best())
@@ -192,9 +185,7 @@ class PreferenceObjective(nn.Module):
         raw = self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
         length = batch.length.repeat_interleave(candidates.reward.shape[1])
         generated = self.reward.embed_motions(candidates.motion.flatten(0, 1), length)
-        return proximity(
-            self.reward.embed_motions(raw, batch.length), generated.unflatten(0, candidates.reward.shape)
-        )
+        return proximity(self.reward.embed_motions(raw, batch.length), generated.unflatten(0, candidates.reward.shape))
 
     def _describe(self, candidates: Candidates) -> dict[str, Tensor]:
         return {"reward/all": candidates.reward.mean()}

@@ -50,9 +50,7 @@ def load_dataset(root: str | Path, split: str, generator: Generator | None = Non
 def check_features(own: int, given: int, what: str) -> None:
     """UserError unless a model's feature count is the data's."""
     if own != given:
-        raise UserError(
-            f"{what} expects {own} features, the motions have {given}: use data of the same skeleton"
-        )
+        raise UserError(f"{what} expects {own} features, the motions have {given}: use data of the same skeleton")
 
 
 def _kind(folder: str | Path, known: dict, what: str) -> str:

@@ -15,6 +15,7 @@ from sopo.recipes.shipped import CHECKPOINTS
 from sopo.training.loop import LoopConfig
 from sopo.training.progress import progress
 
+TRAIN_CLIPS = 6000
 MODEL_FILES = ("config.json", "model.safetensors")
 
 
@@ -23,12 +24,10 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     data = work / "data"
     if not data.is_dir():
         with progress("making the corpus") as report:
-            make_corpus(data, CorpusConfig(), report)
+            make_corpus(data, CorpusConfig(train=TRAIN_CLIPS), report)
     train_reward(data, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
     train_evaluator(data, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
-    train_generator(
-        data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR)
-    )
+    train_generator(data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
     for name in ("reward", "evaluator", "generator"):
         (out / name).mkdir(parents=True, exist_ok=True)
         for file in MODEL_FILES:

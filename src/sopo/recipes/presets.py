@@ -39,6 +39,7 @@ MDM_PRESETS: dict[str, MDMConfig] = {
         width=128,
         feedforward=256,
         layers=4,
+        dropout=0.0,
         architecture="decoder",
         text_encoder="hashed-128",
         text_layers=2,
@@ -50,7 +51,7 @@ MDM_PRESETS: dict[str, MDMConfig] = {
 TMR_SMALL = TMRConfig()
 GUO_SMALL = GuoConfig()
 LOOP_GENERATOR: dict[str, Any] = {
-    "steps": 12000,
+    "steps": 5000,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "warmup": 200,
@@ -60,7 +61,7 @@ LOOP_GENERATOR: dict[str, Any] = {
     "seed": 1,
 }
 LOOP_REWARD: dict[str, Any] = {
-    "steps": 3000,
+    "steps": 2000,
     "batch_size": 64,
     "learning_rate": 5e-4,
     "warmup": 100,
@@ -68,7 +69,7 @@ LOOP_REWARD: dict[str, Any] = {
     "seed": 2,
 }
 LOOP_EVALUATOR: dict[str, Any] = {
-    "steps": 3000,
+    "steps": 2500,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "warmup": 100,

@@ -14,7 +14,7 @@ from sopo.data.dataset import MotionDataset
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM, MDMConfig
 from sopo.matching.guo import GuoConfig, GuoMatcher
-from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective
+from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective, TMRWeights
 from sopo.matching.tmr import TMR, TMRConfig
 from sopo.randomness import Draws
 from sopo.recipes.batches import training_batches
@@ -37,6 +37,7 @@ class Pretraining(nn.Module):
 def train_generator(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -> Generator:
     """Pre-train an MDM on the train split of ``data``; saved in ``out``, its log and checkpoint in ``out/run``."""
     dataset = load_dataset(data, "train")
+    torch.manual_seed(loop.seed)  # the weights' start; everything later follows from (seed, step)
     generator = MDM(dataclasses.replace(model, features=dataset.skeleton.num_features))
     generator.normalizer.load_state_dict(dataset.normalizer.state_dict())
     write_run(out / "run", {"data": str(data), "model": dataclasses.asdict(generator.config)}, loop)
@@ -48,10 +49,11 @@ def train_generator(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -
 def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> TMR:
     """Train TMR, the reward model, on the train split of ``data``."""
     dataset = load_dataset(data, "train")
+    torch.manual_seed(loop.seed)
     matcher = TMR(dataclasses.replace(model, features=dataset.skeleton.num_features))
     matcher.set_statistics(*statistics(dataset))
     write_run(out / "run", {"data": str(data)}, matcher.config, loop)
-    objective = TMRObjective(matcher, dataset.normalizer)
+    objective = TMRObjective(matcher, dataset.normalizer, TMRWeights(noise=0.1))
     fit(objective.train(), training_batches(dataset, loop), loop, out / "run", "training the reward (TMR)")
     matcher.eval().save_pretrained(out)
     return matcher
@@ -60,6 +62,7 @@ def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> T
 def train_evaluator(data: Path, out: Path, model: GuoConfig, loop: LoopConfig) -> GuoMatcher:
     """Train the Guo et al. evaluator: the movement autoencoder first, then the matching of text and motion."""
     dataset = load_dataset(data, "train")
+    torch.manual_seed(loop.seed)
     matcher = GuoMatcher(dataclasses.replace(model, features=dataset.skeleton.num_features))
     matcher.set_statistics(*statistics(dataset))
     write_run(out / "run", {"data": str(data)}, matcher.config, loop)

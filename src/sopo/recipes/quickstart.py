@@ -70,9 +70,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
         "loop": dataclasses.asdict(loop),
     }
     facts = {"seed": config.seed, "seconds": round(seconds, 1)}
-    write_json(
-        out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()}
-    )
+    write_json(out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()})
     reward = load_reward(folders["reward"], base.config.features)
     _write_report(out, table, test, sources, reward, settings, facts)
     return table
@@ -93,9 +91,7 @@ def _write_report(
         sources["base"], sources["aligned"], test, reward, rule_witness(test), int(facts["seed"])
     )
     before, after = table["base"]["R@1"].mean, table["aligned"]["R@1"].mean
-    headline = (
-        f"SoPo moved R@1 from {before:.3f} to {after:.3f} ({after / before - 1:+.1%}) in {len(lines)} steps."
-    )
+    headline = f"SoPo moved R@1 from {before:.3f} to {after:.3f} ({after / before - 1:+.1%}) in {len(lines)} steps."
     detail = "Means and 95% confidence intervals over repeated runs of the protocol on captions training never showed."
     report = Report(
         "sopo quickstart",

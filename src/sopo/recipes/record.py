@@ -40,4 +40,4 @@ def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.partial")
     staging.write_text(json.dumps(content, indent=2, default=str) + "\n")
-    os.replace(staging, path)
+    staging.replace(path)

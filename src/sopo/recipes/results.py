@@ -57,9 +57,7 @@ def results(out: Path, markdown: Path, config: ResultsConfig, checkpoints: Path 
                 align(data, generator, reward, folder, preference, loop)
             sources[folder.name] = generator_source(load_generator(folder), config.sampling, 0)
     test = load_dataset(data, "test", base)
-    table = measure(
-        sources, test, load_matcher(shipped("evaluator", checkpoints)), ProtocolConfig(runs=config.runs)
-    )
+    table = measure(sources, test, load_matcher(shipped("evaluator", checkpoints)), ProtocolConfig(runs=config.runs))
     for method in config.methods:
         table[method] = pooled([table[f"{method}-{seed}"] for seed in config.seeds])
     minutes = (time.monotonic() - start) / 60

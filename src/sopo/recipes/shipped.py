@@ -13,7 +13,5 @@ def shipped(name: str, checkpoints: Path = CHECKPOINTS) -> Path:
     """Folder of a shipped model: ``generator``, ``reward`` or ``evaluator``."""
     folder = checkpoints / name
     if not (folder / "config.json").is_file():
-        raise UserError(
-            f"{folder}: the shipped {name} is missing; reinstall, or train it with `make checkpoints`"
-        )
+        raise UserError(f"{folder}: the shipped {name} is missing; reinstall, or train it with `make checkpoints`")
     return folder

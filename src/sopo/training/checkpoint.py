@@ -20,7 +20,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(staging, path)
+    staging.replace(path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path
     share = config.batch_size // accelerator.num_processes
     start = share * accelerator.process_index
     trainable = [p for p in objective.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     ema = EMA(objective.to(accelerator.device), config.ema)
     first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
@@ -132,9 +132,7 @@ def _trainable_state(objective: nn.Module) -> Iterator[tuple[str, Tensor]]:
     return ((name, p.detach()) for name, p in objective.named_parameters() if p.requires_grad)
 
 
-def _resume(
-    objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, config: LoopConfig, path: Path
-) -> int:
+def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, config: LoopConfig, path: Path) -> int:
     """Restore the state at ``path``, if there is one; the number of steps it has behind it."""
     if not path.is_file():
         return 0
