@@ -1,0 +1,223 @@
+"""The real objective on a tiny MDM, against plain loops and against what must hold at theta = ref."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from sopo.batch import Batch
+from sopo.diffusion.schedule import Sampling
+from sopo.errors import UserError
+from sopo.generators.generator import NoiseDraw
+from sopo.generators.mdm import MDM
+from sopo.preference.candidates import Candidates, draw_candidates
+from sopo.preference.methods import METHODS
+from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.ratio import log_ratio
+from sopo.randomness import Draws
+from sopo.rewards.reward import Reward
+
+ROLLOUT = Sampling("ddpm", 3, 1.5)
+PAIR_METHODS = [name for name, method in METHODS.items() if method.loser and not method.ranking]
+
+
+def mined(batch: Batch) -> tuple[Tensor, Tensor]:
+    return batch.motion * 0.9, batch.motion * -0.5
+
+
+def objective_of(
+    policy: MDM, reward: Reward | None, method: str, tau: float = 0.0, **settings: float
+) -> PreferenceObjective:
+    config = PreferenceConfig(method, K=3, beta=0.8, scale=20.0, rollout=ROLLOUT, **settings)  # type: ignore[arg-type]
+    return PreferenceObjective(policy, reward, config, tau, mined)
+
+
+def move(policy: MDM, amount: float = 0.05) -> None:
+    """Away from the reference."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(amount * torch.randn(parameter.shape, generator=generator))
+
+
+def gradients(objective: PreferenceObjective, loss: Tensor) -> dict[str, Tensor]:
+    objective.zero_grad()
+    loss.backward()
+    return {name: p.grad.clone() for name, p in objective.policy.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("method", PAIR_METHODS)
+def test_where_policy_and_reference_agree_every_h_is_0_and_every_loss_log_2(
+    policy: MDM, reward: Reward, batch: Batch, method: str
+) -> None:
+    objective = objective_of(policy, reward, method, tau=0.3)
+    loss, values = objective.train()(batch, Draws(0, 4))  # dropout must stay off even so
+    assert loss.item() == pytest.approx(math.log(2), abs=1e-6)
+    assert values["h_w"] == 0 and values["h_l"] == 0 and values["margin"] == 0
+    torch.testing.assert_close(values["error_w"], values["error_w/reference"])
+
+
+def test_rankings_at_the_start_are_as_good_as_a_guess(policy: MDM, reward: Reward, batch: Batch) -> None:
+    loss, _ = objective_of(policy, reward, "online-dpo")(batch, Draws(0, 4))
+    assert loss.item() == pytest.approx(math.log(math.factorial(3)), abs=1e-6)
+    loss, _ = objective_of(policy, reward, "online-dpo-soft")(batch, Draws(0, 4))
+    assert loss.item() > 0
+
+
+def test_h_is_exactly_0_for_one_model_under_one_draw(policy: MDM, batch: Batch) -> None:
+    policy.eval()
+    text = policy.embed(batch.captions)
+    h, error = log_ratio(
+        policy, copy.deepcopy(policy), batch.motion, batch.length, text, policy.draw(batch.motion, Draws(0, 4))
+    )
+    assert torch.equal(h, torch.zeros(4)) and h.requires_grad and not error.requires_grad
+
+
+def plainly(objective: PreferenceObjective, batch: Batch, seed: int) -> tuple[Tensor, list[bool]]:
+    """Section 2 of the method, one caption at a time and every loser computed; the draws come in the same order."""
+    policy, reference, config = objective.policy, objective.reference, objective.config
+    reward, method, K = objective.reward, objective.method, objective.config.K
+    assert reward is not None
+    draws = Draws(seed, len(batch))
+    samples = policy.sample(policy.embed(batch.captions), batch.length, 8, draws, config.rollout, K)
+    winner, loser = policy.draw(batch.motion, draws), policy.draw(batch.motion, draws)
+    losses, valuable = [], []
+    for i in range(len(batch)):
+        n, caption = int(batch.length[i]), batch.captions[i : i + 1]
+        text, length = policy.embed(caption), batch.length[i : i + 1]
+        own = [policy.decode(samples[i * K + k, :n][None], length) for k in range(K)]
+        scores = [float(reward.score(motion, length, caption)) for motion in own]
+        worst = min(range(K), key=scores.__getitem__)
+        vu = scores[worst] < objective.tau if method.threshold else True
+
+        def h(x: Tensor, noise: Tensor, i: int = i, n: int = n, text: object = text, length: Tensor = length) -> Tensor:
+            draw = NoiseDraw(winner.step[i : i + 1], noise[i : i + 1, :n])
+            with torch.no_grad():
+                fixed = reference.nll(x[None, :n], length, text, draw)
+            return config.scale * (fixed - policy.nll(x[None, :n], length, text, draw))[0]
+
+        real = reward.embed_motions(policy.normalizer.denormalize(batch.motion[i : i + 1, :n]), length)
+        S = min(float(torch.cosine_similarity(real, reward.embed_motions(m, length))) for m in own)
+        weight = config.beta * (config.C - S) if method.reweight else config.beta
+        logit = weight * h(batch.motion[i], winner.noise) - vu * config.beta * h(samples[i * K + worst], loser.noise)
+        losses.append(-torch.log(torch.sigmoid(logit)))
+        valuable.append(vu)
+    return torch.stack(losses).mean(), valuable
+
+
+@pytest.mark.parametrize("method", ["sopo", "usopo", "sopo-without-vu", "dsopo"])
+def test_one_step_is_what_a_plain_loop_computes(policy: MDM, reward: Reward, batch: Batch, method: str) -> None:
+    objective = objective_of(policy, reward, method)
+    move(policy)
+    drawn = draw_candidates(policy.eval(), reward, batch, 3, ROLLOUT, Draws(5, 4)).reward.amin(1)
+    objective.tau = float(drawn.median()) + 1e-6  # some groups on each side
+    loss, values = objective(batch, Draws(5, 4))
+    ours = gradients(objective, loss)
+    expected, valuable = plainly(objective, batch, seed=5)
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-4)
+    assert values["vu"] == sum(valuable) / 4
+    assert 0 < sum(valuable) < 4 or not objective.method.threshold
+    theirs = gradients(objective, expected)
+    assert ours.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, atol=1e-5, rtol=1e-3, msg=name)
+
+
+def test_below_every_reward_nothing_is_learned_from_losers(
+    policy: MDM, reward: Reward, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = objective_of(policy, reward, "sopo", tau=-math.inf)
+    passes: list[int] = []
+    nll = MDM.nll
+    monkeypatch.setattr(MDM, "nll", lambda self, x, *rest: (passes.append(len(x)), nll(self, x, *rest))[1])
+    _, values = objective(batch, Draws(0, 4))
+    assert passes == [4, 4] and values["vu"] == 0 and values["h_l"] == 0  # policy and reference, winners only
+    objective.tau = math.inf
+    _, values = objective(batch, Draws(0, 4))
+    assert passes[2:] == [4, 4, 4, 4] and values["vu"] == 1
+
+
+def test_thresholds_without_effect_make_usopo_dsopo_and_sopo_its_ablation(
+    policy: MDM, reward: Reward, batch: Batch
+) -> None:
+    reference = copy.deepcopy(policy)
+    for thresholded, plain in (("usopo", "dsopo"), ("sopo", "sopo-without-vu")):
+        losses = []
+        for method in (thresholded, plain):
+            moved = copy.deepcopy(reference)
+            objective = objective_of(moved, reward, method, tau=math.inf)
+            move(moved)
+            losses.append(objective(batch, Draws(0, 4))[0])
+        torch.testing.assert_close(*losses)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_moves_the_policy_and_never_the_reference(
+    policy: MDM, reward: Reward, batch: Batch, method: str
+) -> None:
+    objective = objective_of(policy, reward, method, tau=0.5)
+    before = copy.deepcopy(objective.reference.state_dict())
+    start = {name: p.detach().clone() for name, p in policy.named_parameters()}
+    optimizer = torch.optim.AdamW([p for p in objective.parameters() if p.requires_grad], lr=1e-3)
+    for step in range(2):
+        loss, values = objective(batch, Draws(step, 4))
+        assert loss.isfinite() and loss.ndim == 0
+        assert all(value.ndim == 0 and not value.requires_grad and value.isfinite() for value in values.values())
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(p.grad is None for p in objective.reference.parameters())
+        optimizer.step()
+    assert all(not torch.equal(p, start[name]) for name, p in policy.named_parameters())
+    after = objective.reference.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert not objective.reference.training
+
+
+def test_steps_raise_the_winners_and_lower_the_losers(policy: MDM, reward: Reward, batch: Batch) -> None:
+    objective = objective_of(policy, reward, "dsopo")
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=2e-3)
+    for _ in range(8):
+        loss, values = objective(batch, Draws(0, 4))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < math.log(2) and values["margin"] > 0 and values["implicit_accuracy"] == 1
+
+
+def test_samples_carry_no_gradient_and_keep_their_places(policy: MDM, reward: Reward, batch: Batch) -> None:
+    candidates = draw_candidates(policy.eval(), reward, batch, 3, ROLLOUT, Draws(0, 4))
+    assert candidates.x.shape == (4, 3, 8, 251) and candidates.reward.shape == (4, 3)
+    assert not candidates.x.requires_grad and not candidates.reward.requires_grad
+    beyond = ~batch.mask[:, None].expand(-1, 3, -1)
+    assert (candidates.motion[beyond] == 0).all()
+    for i in range(4):
+        scores = reward.score(candidates.motion[i], batch.length[i].expand(3), [batch.captions[i]] * 3)
+        torch.testing.assert_close(candidates.reward[i], scores)
+
+
+def test_best_worst_and_ranked_follow_the_reward() -> None:
+    x = torch.arange(6.0).view(2, 3, 1)
+    candidates = Candidates(x, x, torch.tensor([[0.2, 0.9, 0.1], [0.5, -0.5, 0.0]]))
+    assert candidates.best().flatten().tolist() == [1, 3]
+    assert candidates.worst().flatten().tolist() == [2, 4]
+    assert candidates.ranked().flatten(1).tolist() == [[1, 0, 2], [3, 5, 4]]
+
+
+def test_what_a_method_lacks_is_said_at_once(policy: MDM, reward: Reward) -> None:
+    with pytest.raises(UserError, match="needs a reward"):
+        objective_of(policy, None, "sopo")
+    with pytest.raises(UserError, match="pairs"):
+        PreferenceObjective(policy, reward, PreferenceConfig("modipo"), 0.0)
+    for settings, message in (
+        ({"method": "ppo"}, "ppo"),
+        ({"method": "online-dpo", "K": 1}, "K is 1"),
+        ({"K": 0}, "K is 0"),
+        ({"beta": 0.0}, "beta is 0"),
+        ({"C": 0.9}, "C is 0.9"),
+    ):
+        with pytest.raises(UserError, match=message):
+            PreferenceConfig(**settings)  # type: ignore[arg-type]
