@@ -49,10 +49,10 @@ class Diffusion:
         return x if self.prediction == "sample" else noise
 
     def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
-        """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on its way.
+        """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on the way.
 
-        The step of Song et al. (DDIM), Eqs. 12 and 16: eta 0 is DDIM, eta 1 the posterior of DDPM. Written out,
-        as diffusers strides by the whole quotient and misses the noise levels when ``steps`` does not divide.
+        The step of Song et al. (DDIM), Eqs. 12 and 16: eta 0 is DDIM, eta 1 DDPM's posterior. Written out, as
+        diffusers strides by the whole quotient and misses the noise levels when ``steps`` does not divide.
         """
         steps = sampling.steps or self.steps
         if steps > self.steps:
