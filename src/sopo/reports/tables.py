@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import rich
 from rich.table import Table as ConsoleTable
@@ -30,7 +31,7 @@ class _Cell:
     best: bool = False
 
 
-def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, dict[str, float | None]]]:
+def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, Any]]:
     """Row -> column -> {"mean", "ci"}; null where a number is not known."""
     return {
         name: {column: {"mean": _known(stat.mean), "ci": _known(stat.ci)} for column, stat in row.items()}
