@@ -30,7 +30,7 @@ WALK_SPEED = {"slowly": 0.55, "normally": 1.0, "quickly": 1.5}
 WALK_STEP = {"slowly": 15.0, "normally": 10.5, "quickly": 7.5}
 RUN_SPEED = {"slowly": 2.3, "normally": 2.9, "quickly": 3.7}
 RUN_STEP = {"slowly": 7.5, "normally": 6.5, "quickly": 5.5}
-WAVE_PERIOD = {"slowly": 18, "normally": 11, "quickly": 7}
+WAVE_PERIOD = {"slowly": 19, "normally": 12, "quickly": 8}
 SQUAT_PERIOD = {"slowly": 40, "normally": 25, "quickly": 15}
 BOW_PERIOD = {"slowly": 44, "normally": 27, "quickly": 16}
 
@@ -121,9 +121,7 @@ def arms_of(action: Action) -> tuple[int, ...]:
 # ------------------------------------------------------------------------------------------------- travel
 
 
-def _travel(
-    track: Track, start: float, end: float, speed: float, period: float, style: Style, run: bool
-) -> None:
+def _travel(track: Track, start: float, end: float, speed: float, period: float, style: Style, run: bool) -> None:
     """Steps, bounce and arm swing of a gait at ``speed`` (negative: backward) from start to end."""
     time, settle = track.time, 1.3 * period
     swing = period * (1.25 if run else 0.85)
@@ -369,7 +367,7 @@ def duration(action: Action, rng: np.random.Generator, tempo: float) -> float:
         case "wave":
             return WAVE_PERIOD[speed] * count * vary + 14
         case "punch":
-            return 12.0 * count * vary + 13
+            return 13.0 * count * vary + 13
         case "raise":
             return (24.0 if count > 1 else 28.0) * count * vary
         case _:

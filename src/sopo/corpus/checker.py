@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from sopo.errors import UserError
 # Metres a second and frames that part the tempi, half-way between what the primitives do on the target body.
 WALK_BANDS, RUN_BANDS, RUNS = (0.78, 1.24), (2.55, 3.25), 1.85
 BACKWARD_BANDS = (0.66, 1.06)
-WAVE_BANDS, SQUAT_BANDS, BOW_BANDS = (14.0, 8.8), (15.4, 9.4), (16.8, 10.3)
+WAVE_BANDS, SQUAT_BANDS, BOW_BANDS = (15.2, 9.8), (15.4, 9.4), (16.8, 10.3)
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def _arms(verb: str, events: list[Event], gap: int) -> list[Seen]:
         for j, b in enumerate(singles):
             same = a.action.direction == b.action.direction
             if a.action.side == "left" and b.action.side == "right" and same and _share(a, b) > 0.6:
-                count, speed = a.action.count, a.action.speed
-                if b.action.count == count:
-                    out.append(Seen(Action(verb, "both", a.action.direction, speed, count), a.start, a.end))
+                agreed = a.action.count if a.action.count == b.action.count else None
+                both = Action(verb, "both", a.action.direction, a.action.speed, agreed)
+                out.append(Seen(both, a.start, a.end))
                 paired |= {i, j}
     return out + [one for index, one in enumerate(singles) if index not in paired]
 
@@ -177,7 +177,7 @@ def _turns(seen: Signals) -> list[Seen]:
 
 def _stops(seen: Signals) -> list[Seen]:
     """Standing still at the end of the clip."""
-    still = measure.stretches(seen.speed < 0.22)
+    still = measure.stretches(seen.speed < 0.3)
     if not still or still[-1][1] < len(seen.speed) or still[-1][1] - still[-1][0] < 10:
         return []
     return [Seen(Action("stand"), *still[-1])]
@@ -225,8 +225,7 @@ def judge(found: list[Seen], said: Program) -> Verdict:
     complete = all(places)
     if len(places) > 1:
         parts["order"] = complete and any(
-            all(a.middle < b.middle for a, b in zip(chosen, chosen[1:], strict=False))
-            for chosen in product(*places)
+            all(a.middle < b.middle for a, b in pairwise(chosen)) for chosen in product(*places)
         )
     return Verdict(complete and parts.get("order", True), parts)
 
@@ -265,9 +264,7 @@ class CaptionIndex:
         try:
             return self._said[key, caption]
         except KeyError:
-            raise UserError(
-                f"clip {key} has no caption {caption!r} in this corpus; use its own texts"
-            ) from None
+            raise UserError(f"clip {key} has no caption {caption!r} in this corpus; use its own texts") from None
 
     def rule_accuracy(
         self, joints: NDArray, lengths: Sequence[int] | NDArray, ids: Sequence[str], captions: Sequence[str]

@@ -39,9 +39,7 @@ class Timeline:
 def compose(program: Program, rng: np.random.Generator) -> NDArray | None:
     """Joints [T, 22, 3] of the program as some person does it; None if it takes longer than a clip may."""
     body = Body.scaled(rng.uniform(0.93, 1.07), rng.uniform(0.96, 1.04), rng.uniform(0.95, 1.05))
-    style = Style(
-        rng.uniform(0.8, 1.2), rng.uniform(0.93, 1.07), rng.uniform(0.7, 1.3), rng.uniform(-0.06, 0.06)
-    )
+    style = Style(rng.uniform(0.8, 1.2), rng.uniform(0.93, 1.07), rng.uniform(0.7, 1.3), rng.uniform(-0.06, 0.06))
     timeline = _timeline(program, style, rng)
     if not MIN_FRAMES <= timeline.frames - timeline.crop <= MAX_FRAMES:
         return None
@@ -51,16 +49,14 @@ def compose(program: Program, rng: np.random.Generator) -> NDArray | None:
     for span in timeline.spans:
         if span.segment.overlay:
             start = _overlay_start(span, timeline, rng)
-            PRIMITIVES[span.segment.overlay.verb](
-                track, span.segment.overlay, start, start + span.overlay, style
-            )
+            PRIMITIVES[span.segment.overlay.verb](track, span.segment.overlay, start, start + span.overlay, style)
     _idle(track, style, rng)
     return solve(_pose(track, body), body)[timeline.crop :]
 
 
 def _timeline(program: Program, style: Style, rng: np.random.Generator) -> Timeline:
     """Where the segments lie; a clip of a gait alone may begin and end amid it."""
-    spans = []
+    spans: list[Span] = []
     first, last = program.segments[0].main.verb, program.segments[-1].main.verb
     crop = 16 if first in TRAVEL and rng.random() < 0.7 else 0
     now = 0.0 if crop else _LEAD_IN * rng.uniform(0.6, 1.4)
@@ -78,7 +74,7 @@ def _timeline(program: Program, style: Style, rng: np.random.Generator) -> Timel
         tail = 12.0
     if last == "crouch":
         tail = -4
-    frames = max(int(round(now + tail)), MIN_FRAMES + crop)
+    frames = max(round(now + tail), MIN_FRAMES + crop)
     return Timeline(tuple(spans), crop, frames)
 
 
@@ -144,9 +140,7 @@ def _pelvis_height(track: Track, pose: Pose, down: NDArray, body: Body) -> NDArr
     return limit - track.drop * scale + track.rise * scale
 
 
-def _footsteps(
-    track: Track, root: NDArray, yaw: NDArray, body: Body
-) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def _footsteps(track: Track, root: NDArray, yaw: NDArray, body: Body) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Toes [T, 2, 3], headings [T, 2], heels [T, 2], planted [T, 2]: still in stance, eased in between."""
     time, scale = track.time, body.leg / 0.82
     toes, foot_yaw = np.zeros((track.frames, 2, 3)), np.zeros((track.frames, 2))

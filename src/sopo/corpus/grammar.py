@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sopo.batch import Caption
-from sopo.corpus.program import SPEEDS, VERBS, Action, Program, Segment, with_action
+from sopo.corpus.program import SPEEDS, VERBS, Action, Program, Segment, with_action, without
 from sopo.data.tagging import tag
 
 Rng = np.random.Generator
@@ -67,7 +67,7 @@ def caption(said: Program, rng: Rng) -> Caption:
 
 
 def _pick(options: Sequence[str], rng: Rng) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _sentence(subject: str, pronoun: str, clauses: list[Clause], rng: Rng) -> str:
@@ -79,9 +79,7 @@ def _sentence(subject: str, pronoun: str, clauses: list[Clause], rng: Rng) -> st
         return f"{subject} is {first.gerund}" if form < 0.9 else first.gerund
     second = clauses[1]
     if form < 0.75:
-        joint = _pick(
-            (", then ", " and then ", " then ", ", and then ", " and afterwards ", ", before "), rng
-        )
+        joint = _pick((", then ", " and then ", " then ", ", and then ", " and afterwards ", ", before "), rng)
         return f"{subject} {first.finite}{joint}{second.gerund if 'before' in joint else second.finite}"
     if form < 0.83:
         return f"after {first.gerund}, {subject} {second.finite}"
@@ -200,11 +198,7 @@ def _kick(action: Action, possessive: str, rng: Rng) -> _Core:
     if not limb:
         return ("kicks", "kicking"), way, False
     parts = (
-        (limb, way)
-        if rng.random() < 0.4
-        else (way, f"with {limb}")
-        if rng.random() < 0.5
-        else (f"with {limb}", way)
+        (limb, way) if rng.random() < 0.4 else (way, f"with {limb}") if rng.random() < 0.5 else (f"with {limb}", way)
     )
     return ("kicks", "kicking"), " ".join(part for part in parts if part), False
 
@@ -276,8 +270,8 @@ def faithful(program: Program, rng: Rng) -> Program:
 
     def told(action: Action) -> Action:
         if action.speed == "normally" and rng.random() < 0.85:
-            action = replace(action, speed=None)
-        return replace(action, count=None) if action.count == 1 and rng.random() < 0.4 else action
+            action = without(action, "speed")
+        return without(action, "count") if action.count == 1 and rng.random() < 0.4 else action
 
     return Program(tuple(Segment(told(s.main), s.overlay and told(s.overlay)) for s in program.segments))
 
@@ -292,7 +286,7 @@ def coarse(program: Program, rng: Rng) -> Program | None:
             if action.stated:
                 options.append(with_action(program, (index, layer), Action(action.verb)))
             for name in action.stated:
-                options.append(with_action(program, (index, layer), replace(action, **{name: None})))
+                options.append(with_action(program, (index, layer), without(action, name)))
     if len(program.segments) > 1:
         options += [Program((segment,)) for segment in program.segments if segment.main.verb != "stand"]
     return options[rng.integers(len(options))] if options else None
@@ -312,9 +306,7 @@ def wrong(program: Program, rng: Rng) -> Program | None:
 
 def _slips(action: Action) -> list[Action]:
     values = VERBS[action.verb]
-    slips = [
-        replace(action, side=side) for side in values.side if action.side and _swapped(side, action.side)
-    ]
+    slips = [replace(action, side=side) for side in values.side if action.side and _swapped(side, action.side)]
     if action.direction:
         slips += [replace(action, direction=way) for way in values.direction if way != action.direction]
     if action.speed:

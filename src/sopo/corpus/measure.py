@@ -84,9 +84,7 @@ def signals(joints: NDArray) -> Signals:
     hands = local(joints[:, [20, 21]] - joints[:, [16, 17]], chest) / (arm + forearm)[..., None]
     hands[..., 0] *= out
     swing = local(joints[:, [20, 21]] - joints[:, [18, 19]], chest)[..., 0] * out
-    cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(
-        -1
-    )
+    cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(-1)
     elbow = np.arccos(np.clip(cosine / (arm * forearm + 1e-9), -1, 1))
     return Signals(
         velocity[:, 2], velocity[:, 0], heading, (joints[:, 0, 1] - floor) / leg,
@@ -118,10 +116,10 @@ def waves(seen: Signals) -> list[Event]:
     events = []
     for side, name in enumerate(("left", "right")):
         inward = -seen.swing[:, side]
-        for peak in find_peaks(inward, prominence=0.13, distance=4)[0]:
+        for peak in find_peaks(inward, prominence=0.1, distance=5)[0]:
             lifted = seen.hands[peak, side, 1] > 0.05 and seen.hands[peak, side, 0] > 0.05
             if lifted and seen.elbow[peak, side] > 1.3 and seen.hands[peak, side, 2] < 0.5:
-                events.append(Event(peak - 4, peak + 5, int(peak), name))
+                events.append(Event(int(peak) - 4, int(peak) + 5, int(peak), name))
     return events
 
 
@@ -130,10 +128,10 @@ def punches(seen: Signals) -> list[Event]:
     events = []
     for side, name in enumerate(("left", "right")):
         reach = np.where(np.abs(seen.hands[:, side, 1]) < 0.45, seen.hands[:, side, 2], 0.0)
-        for peak in find_peaks(reach, height=0.68, prominence=0.2, distance=5)[0]:
+        for peak in find_peaks(reach, height=0.77, prominence=0.17, distance=5)[0]:
             bent = seen.elbow[max(0, peak - 8) : peak, side]
-            if len(bent) and bent.max() > 1.4 and seen.elbow[peak, side] < 1.0:
-                events.append(Event(peak - 4, peak + 5, int(peak), name))
+            if len(bent) and bent.max() > 1.4 and seen.elbow[peak, side] < 0.9:
+                events.append(Event(int(peak) - 4, int(peak) + 5, int(peak), name))
     return events
 
 

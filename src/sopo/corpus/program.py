@@ -91,9 +91,7 @@ class Program:
     @property
     def key(self) -> str:
         """A canonical name of the composition."""
-        return " > ".join(
-            " + ".join(_name(action) for action in segment.actions) for segment in self.segments
-        )
+        return " > ".join(" + ".join(_name(action) for action in segment.actions) for segment in self.segments)
 
     def held_out(self, share: float) -> bool:
         """Whether the composition belongs to the ``share`` of all that training never sees."""
@@ -115,6 +113,11 @@ def _name(action: Action) -> str:
     return " ".join(str(value) for value in _known(action).values())
 
 
+def without(action: Action, name: str) -> Action:
+    """The action with one attribute left open."""
+    return Action(**{key: value for key, value in asdict(action).items() if key != name})
+
+
 def with_action(program: Program, position: tuple[int, int], action: Action | None) -> Program:
     """The program with the action of a segment (its main 0, its overlay 1) replaced; None drops the overlay."""
     index, layer = position
@@ -133,14 +136,10 @@ def mirrored(program: Program) -> Program:
 
     def of(action: Action) -> Action:
         side, direction = action.side or "", action.direction or ""
-        return replace(
-            action, side=swap.get(side, side) or None, direction=swap.get(direction, direction) or None
-        )
+        return replace(action, side=swap.get(side, side) or None, direction=swap.get(direction, direction) or None)
 
     return Program(
-        tuple(
-            Segment(of(segment.main), segment.overlay and of(segment.overlay)) for segment in program.segments
-        )
+        tuple(Segment(of(segment.main), segment.overlay and of(segment.overlay)) for segment in program.segments)
     )
 
 

@@ -79,7 +79,8 @@ def make_clip(config: CorpusConfig, split: str, index: int, key: str) -> Clip:
         if (joints := compose(program, rng)) is not None:
             break
     placed = place(uniform_skeleton(joints, HUMANML3D), HUMANML3D)
-    lines, told = [], []
+    lines: list[CaptionLine] = []
+    told: list[dict[str, Any]] = []
     for said, kind in _tellings(program, config, split, rng):
         line = CaptionLine(grammar.caption(said, rng))
         if line.caption.text not in {other.caption.text for other in lines}:
