@@ -102,9 +102,11 @@ def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path
             optimizer.zero_grad(set_to_none=True)
             ema.update(step + 1)
             means = _mean_over_processes(accelerator, {"loss": loss.detach(), **values})
-            if not math.isfinite(means["loss"]):
+            # fp16 meets infinite gradients by plan: its scaler skips those steps.
+            checked = {"loss": means["loss"], "gradient": 0.0 if config.precision == "fp16" else float(norm)}
+            if spoilt := next((name for name, value in checked.items() if not math.isfinite(value)), None):
                 raise UserError(
-                    f"{title}: the loss is {means['loss']} at step {step + 1}; lower --learning_rate"
+                    f"{title}: the {spoilt} is {checked[spoilt]} at step {step + 1}; lower --learning_rate"
                     f" (the last good state is in {folder / CHECKPOINT})"
                 )
             if log:
