@@ -45,28 +45,19 @@ def test_schedule_is_the_published_one(shared: Path, steps: int) -> None:
     direction = ((1 - after - variance).clamp(min=0) / (1 - level)).sqrt()
     np.testing.assert_allclose(variance, expected["posterior_variance"], rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(direction, expected["posterior_mean_coef2"], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(
-        after.sqrt() - direction * level.sqrt(), expected["posterior_mean_coef1"], atol=1e-6
-    )
+    np.testing.assert_allclose(after.sqrt() - direction * level.sqrt(), expected["posterior_mean_coef1"], atol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [50, 1000])
 def test_forward_process_is_the_published_one(shared: Path, steps: int) -> None:
-    ops = {
-        k: torch.from_numpy(v)
-        for k, v in load(shared, "diffusion_ops.npz").items()
-        if k.startswith(f"T{steps}/")
-    }
+    ops = {k: torch.from_numpy(v) for k, v in load(shared, "diffusion_ops.npz").items() if k.startswith(f"T{steps}/")}
     x, noise, t, noisy = (ops[f"T{steps}/{name}"] for name in ("x0", "noise", "t", "x_t"))
     torch.testing.assert_close(Diffusion(steps).add_noise(x, noise, t), noisy, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("sampler", "recorded"), [("ddpm", "p_sample_x"), ("ddim", "ddim_eta0_x")])
 def test_toy_trajectories_are_the_published_ones(shared: Path, sampler: str, recorded: str) -> None:
-    toy = {
-        name: torch.from_numpy(array)
-        for name, array in load(shared, "diffusion_sampling_toy_T50.npz").items()
-    }
+    toy = {name: torch.from_numpy(array) for name, array in load(shared, "diffusion_sampling_toy_T50.npz").items()}
     visited: list[Tensor] = []
 
     def denoiser(x: Tensor, step: Tensor) -> Tensor:
@@ -83,9 +74,7 @@ def test_toy_trajectories_are_the_published_ones(shared: Path, sampler: str, rec
 @pytest.mark.parametrize("prediction", ["sample", "epsilon"])
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
 @pytest.mark.parametrize("steps", [25, 30, 50])  # 30 does not divide 50
-def test_exact_denoiser_of_a_gaussian_returns_that_gaussian(
-    prediction: str, sampler: str, steps: int
-) -> None:
+def test_exact_denoiser_of_a_gaussian_returns_that_gaussian(prediction: str, sampler: str, steps: int) -> None:
     mean, deviation = 0.8, 0.5
     diffusion = Diffusion(50, prediction)
 

@@ -15,9 +15,7 @@ from sopo.generators.generator import NoiseDraw
 from sopo.generators.mdm import MDM, MDMConfig
 from sopo.randomness import Draws
 
-TEXTS = as_captions(
-    ["a person walks", "someone waves the left hand twice", "jump", "a man kicks with the right foot"]
-)
+TEXTS = as_captions(["a person walks", "someone waves the left hand twice", "jump", "a man kicks with the right foot"])
 LENGTH = torch.tensor([11, 7, 4, 9])
 SHAPES: list[dict[str, Any]] = [
     {},
@@ -28,9 +26,7 @@ SHAPES: list[dict[str, Any]] = [
     {"frames_per_token": 4},
     {"architecture": "decoder", "text_layers": 1, "frames_per_token": 3},
 ]
-each_shape = pytest.mark.parametrize(
-    "shape", SHAPES, ids=lambda shape: "-".join(map(str, shape.values())) or "plain"
-)
+each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape.values())) or "plain")
 
 
 def model_of(**shape: Any) -> MDM:

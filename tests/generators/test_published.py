@@ -49,9 +49,7 @@ def condition(io: Numbers) -> TextEmbedding:
         return TextEmbedding(tokens, mask, tokens.mean(1))
     pooled = io["clip_embed"][0]
     # CLIP's tokens play no part: fill them so that reading them would show.
-    return TextEmbedding(
-        torch.full((len(pooled), 4, 512), 9.0), torch.ones(len(pooled), 4, dtype=torch.bool), pooled
-    )
+    return TextEmbedding(torch.full((len(pooled), 4, 512), 9.0), torch.ones(len(pooled), 4, dtype=torch.bool), pooled)
 
 
 @torch.no_grad()
@@ -124,20 +122,14 @@ def test_loss_and_its_gradients(shared: Path, masked: bool) -> None:
     prefix = f"maskframes{masked:d}/"
     torch.testing.assert_close(error, io[prefix + "loss_per_sample"], rtol=1e-4, atol=0)
     error.mean().backward()
-    with np.load(
-        shared / "parity" / "mdm" / "diffusion_training_loss_tiny_mdm.npz", allow_pickle=False
-    ) as file:
+    with np.load(shared / "parity" / "mdm" / "diffusion_training_loss_tiny_mdm.npz", allow_pickle=False) as file:
         names = file[prefix + "grad_norm_names"].tolist()
     own = {key: parameter.grad for key, parameter in model.named_parameters()}
     ours = rename_published({name: torch.tensor(i) for i, name in enumerate(names)})
     assert ours.keys() == own.keys()
     for key, index in ours.items():
         assert own[key].norm() == pytest.approx(io[prefix + "grad_norms"][index].item(), rel=1e-4), key
-    full = {
-        key.removeprefix(prefix + "grad/"): grad
-        for key, grad in io.items()
-        if key.startswith(prefix + "grad/")
-    }
+    full = {key.removeprefix(prefix + "grad/"): grad for key, grad in io.items() if key.startswith(prefix + "grad/")}
     for key, gradient in rename_published(full).items():
         torch.testing.assert_close(own[key], gradient, atol=1e-6, rtol=1e-3)
 
@@ -171,9 +163,7 @@ def test_every_key_of_a_full_size_release_finds_its_place(shared: Path, name: st
 
 
 def test_defaults_are_the_released_sizes(shared: Path) -> None:
-    manifest = json.loads((shared / "parity" / "mdm" / "manifests.json").read_text())[
-        "humanml_trans_enc_512_clip"
-    ]
+    manifest = json.loads((shared / "parity" / "mdm" / "manifests.json").read_text())["humanml_trans_enc_512_clip"]
     with torch.device("meta"):
         tensors = {key: torch.empty(entry["shape"]) for key, entry in manifest["state_dict"].items()}
     default = MDM.Config()
@@ -197,8 +187,6 @@ def test_weights_of_something_else_are_refused(shared: Path) -> None:
     with pytest.raises(UserError, match="embed_action"):
         rename_published(tensors | {"embed_action.action_embedding": torch.zeros(1)})
     with pytest.raises(UserError, match="missing"):
-        mdm_from_published(
-            {k: v for k, v in tensors.items() if "linear1" not in k or ".0." in k}, config, plain
-        )
+        mdm_from_published({k: v for k, v in tensors.items() if "linear1" not in k or ".0." in k}, config, plain)
     with pytest.raises(UserError, match=r"is \[3\], expected \[263\]"):
         mdm_from_published(tensors | {"output_process.poseFinal.bias": torch.zeros(3)}, config, plain)

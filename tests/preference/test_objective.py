@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -68,12 +70,16 @@ def test_rankings_at_the_start_are_as_good_as_a_guess(policy: MDM, reward: Rewar
     assert loss.item() > 0
 
 
-def test_h_is_exactly_0_for_one_model_under_one_draw(policy: MDM, batch: Batch) -> None:
-    policy.eval()
+@pytest.mark.parametrize(
+    "shape",
+    [{}, {"architecture": "decoder"}, {"text_layers": 1, "frames_per_token": 4}, {"mask_frames": False}],
+    ids=str,
+)
+def test_h_is_exactly_0_for_one_model_under_one_draw(policy: MDM, batch: Batch, shape: dict[str, Any]) -> None:
+    policy = MDM(dataclasses.replace(policy.config, **shape)).eval()
+    draw = policy.draw(batch.motion, Draws(0, 4))
     text = policy.embed(batch.captions)
-    h, error = log_ratio(
-        policy, copy.deepcopy(policy), batch.motion, batch.length, text, policy.draw(batch.motion, Draws(0, 4))
-    )
+    h, error = log_ratio(policy, copy.deepcopy(policy), batch.motion, batch.length, text, draw)
     assert torch.equal(h, torch.zeros(4)) and h.requires_grad and not error.requires_grad
 
 
