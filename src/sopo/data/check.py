@@ -127,8 +127,7 @@ class _Notes:
 
     def findings(self) -> tuple[Finding, ...]:
         found = (
-            Finding(kind, KINDS[kind][0], len(where), tuple(where[:EXAMPLES]))
-            for kind, where in self._where.items()
+            Finding(kind, KINDS[kind][0], len(where), tuple(where[:EXAMPLES])) for kind, where in self._where.items()
         )
         return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
 

@@ -42,9 +42,7 @@ class MotionDataset:
     items, lengths [N] int64; normalizer, of Mean.npy and Std.npy; skipped: reason -> keys left out.
     """
 
-    def __init__(
-        self, root: str | Path, split: str, min_length: int | None = None, max_length: int = 196
-    ) -> None:
+    def __init__(self, root: str | Path, split: str, min_length: int | None = None, max_length: int = 196) -> None:
         folder = MotionFolder(root)
         self.root, self.split, self.skeleton = folder.root, split, folder.skeleton
         if min_length is None:
@@ -57,15 +55,9 @@ class MotionDataset:
         self.items: tuple[Item, ...] = tuple(sorted(items, key=lambda item: len(item.features)))
         self.skipped = {reason: tuple(keys) for reason, keys in skipped.items()}
         if not self.items:
-            counts = (
-                ", ".join(f"{len(keys)} {reason}" for reason, keys in self.skipped.items()) or "empty list"
-            )
-            raise UserError(
-                f"{self.root}: split {split!r} has no usable clip ({counts}); try `sopo data check`"
-            )
-        self.lengths: NDArray[np.int64] = np.array(
-            [len(item.features) for item in self.items], dtype=np.int64
-        )
+            counts = ", ".join(f"{len(keys)} {reason}" for reason, keys in self.skipped.items()) or "empty list"
+            raise UserError(f"{self.root}: split {split!r} has no usable clip ({counts}); try `sopo data check`")
+        self.lengths: NDArray[np.int64] = np.array([len(item.features) for item in self.items], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -90,9 +82,7 @@ class MotionDataset:
                 clips[key] = features
         return clips
 
-    def _items(
-        self, folder: MotionFolder, key: str, motion: Array, skipped: defaultdict[str, list[str]]
-    ) -> list[Item]:
+    def _items(self, folder: MotionFolder, key: str, motion: Array, skipped: defaultdict[str, list[str]]) -> list[Item]:
         whole: list[Caption] = []
         parts: list[Item] = []
         names = (f"{letter * repeat}_{key}" for repeat in count(1) for letter in string.ascii_uppercase[:23])
@@ -108,9 +98,7 @@ class MotionDataset:
                 skipped["tagged part too short or too long"].append(name)
         return [*parts, Item(key, motion, tuple(whole))] if whole else parts
 
-    def batch(
-        self, indices: Sequence[int] | NDArray[np.integer], rng: np.random.Generator, crop: bool = True
-    ) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.integer], rng: np.random.Generator, crop: bool = True) -> Batch:
         """A batch of the items named: a caption drawn for each, normalised, zero padded to the longest.
 
         crop: the length is (T//4)*4 or, with probability 1/3, one unit less, from a random start, in training
@@ -123,9 +111,7 @@ class MotionDataset:
         if crop:
             length = np.maximum(length - UNIT * (draws[1] < 1 / 3), UNIT)
             start = (draws[2] * (total - length + 1)).astype(np.int64)
-        captions = [
-            item.captions[int(u * len(item.captions))] for item, u in zip(chosen, draws[0], strict=True)
-        ]
+        captions = [item.captions[int(u * len(item.captions))] for item, u in zip(chosen, draws[0], strict=True)]
         raw = np.zeros((len(chosen), int(length.max()), self.skeleton.num_features), dtype=np.float32)
         for row, item, begin, frames in zip(raw, chosen, start.tolist(), length.tolist(), strict=True):
             row[:frames] = item.features[begin : begin + frames]

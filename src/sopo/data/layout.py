@@ -44,9 +44,7 @@ class MotionFolder:
         for part in (FEATURES, TEXTS):
             if not (self.root / part).is_dir():
                 packed = self.root / f"{part}.zip"
-                remedy = (
-                    f"unzip {packed.name} there" if packed.is_file() else "is this a HumanML3D-style folder?"
-                )
+                remedy = f"unzip {packed.name} there" if packed.is_file() else "is this a HumanML3D-style folder?"
                 raise UserError(f"{self.root}: no {part}/ folder inside; {remedy}")
 
     @property
@@ -93,9 +91,7 @@ class MotionFolder:
         path = self.root / STD
         std = _checked(path, read_array(path), (len(self.mean),))
         if not (np.isfinite(std).all() and (std > 0).all()):
-            raise UserError(
-                f"{path}: has entries that are 0, negative or not finite; recompute the statistics"
-            )
+            raise UserError(f"{path}: has entries that are 0, negative or not finite; recompute the statistics")
         return std
 
     @cached_property

@@ -38,7 +38,8 @@ class RunningStatistics:
         offset = self._sum / self.frames
         std = np.sqrt(np.maximum(self._square_sum / self.frames - np.square(offset), 0))
         for group in feature_slices(skeleton).groups:
-            std[group] = std[group].mean()
+            # A group that never changes (no contact in the whole set, say) must not divide by 0.
+            std[group] = std[group].mean() or 1.0
         return (self._shift + offset).astype(np.float32), std.astype(np.float32)
 
 
@@ -54,9 +55,8 @@ def feature_statistics(clips: Iterable[Array], skeleton: Skeleton) -> tuple[Arra
 
 def write_folder_statistics(root: Path, keys: Iterable[str], skeleton: Skeleton) -> None:
     """Mean.npy and Std.npy of the clips named, all of which must lie in ``root/new_joint_vecs``."""
-    mean, std = feature_statistics((np.load(root / FEATURES / f"{key}.npy") for key in keys), skeleton)
-    # A feature that never changes (no contact in the whole set, say) must not divide by 0.
-    write_statistics(root, mean, np.where(std > 0, std, np.float32(1)))
+    clips = (np.load(root / FEATURES / f"{key}.npy") for key in keys)
+    write_statistics(root, *feature_statistics(clips, skeleton))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Drift:
 
 def drift(folder: MotionFolder, mean: NDArray[np.floating], std: NDArray[np.floating]) -> Drift:
     """Compare computed mean and std [D] with Mean.npy and Std.npy."""
-    ratio = np.maximum(std, 1e-12) / folder.std
+    ratio = std / folder.std
     return Drift(
         mean=float(np.max(np.abs(mean - folder.mean) / folder.std)),
         std=float(np.exp(np.max(np.abs(np.log(ratio))))),

@@ -117,9 +117,7 @@ def import_bvh(
 
 
 @contextmanager
-def _outcomes(
-    convert: Callable[[SourceClip], Outcome], offered: Source, processes: int
-) -> Iterator[Iterable[Outcome]]:
+def _outcomes(convert: Callable[[SourceClip], Outcome], offered: Source, processes: int) -> Iterator[Iterable[Outcome]]:
     processes = min(processes, ceil(len(offered.clips) / WORTH_A_PROCESS))
     if processes < 2:
         yield map(convert, offered.clips)
@@ -129,9 +127,7 @@ def _outcomes(
         processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     )
     try:
-        yield (
-            future.result() for future in as_completed([pool.submit(convert, clip) for clip in offered.clips])
-        )
+        yield (future.result() for future in as_completed([pool.submit(convert, clip) for clip in offered.clips]))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -174,10 +170,7 @@ def _windows(frames: int) -> list[tuple[str, int, int]]:
     """(id suffix, first frame, end) of as few equal windows as it takes."""
     count = ceil(frames / LONGEST)
     edges = np.linspace(0, frames, count + 1).round().astype(int).tolist()
-    return [
-        (f"-w{index}" if count > 1 else "", start, stop)
-        for index, (start, stop) in enumerate(pairwise(edges))
-    ]
+    return [(f"-w{index}" if count > 1 else "", start, stop) for index, (start, stop) in enumerate(pairwise(edges))]
 
 
 def _finish(root: Path, source: Path, summary: ImportSummary) -> None:

@@ -46,9 +46,7 @@ def detect_mapping(names: Sequence[str]) -> tuple[str, JointMapping]:
     spelling = {name.rpartition(":")[2].lower(): name for name in names}
     for convention, mapping in CONVENTIONS.items():
         if all(theirs.lower() in spelling for group in mapping.values() for theirs in group):
-            own = {
-                joint: tuple(spelling[theirs.lower()] for theirs in group) for joint, group in mapping.items()
-            }
+            own = {joint: tuple(spelling[theirs.lower()] for theirs in group) for joint, group in mapping.items()}
             return convention, own
     shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
     raise UserError(f"joint names ({shown}) fit none of {', '.join(CONVENTIONS)}; give a mapping file")

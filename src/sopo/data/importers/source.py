@@ -64,7 +64,7 @@ def read_source(root: Path, seed: int) -> Source:
 
 
 def _check_names(files: Sequence[Path]) -> None:
-    """Ids derive from file names (``NAME-w2`` a window, ``MNAME`` the mirror image): none may meet another."""
+    """Ids derive from file names (``NAME-w2`` a window, ``MNAME`` its mirror image): none may meet."""
     names: dict[str, Path] = {}
     for path in files:
         if path.stem in names:
@@ -106,9 +106,7 @@ def _captions(path: Path, entry: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts if text.strip())
 
 
-def _splits(
-    root: Path, names: Sequence[str], entries: Mapping[str, Mapping[str, Any]], seed: int
-) -> dict[str, str]:
+def _splits(root: Path, names: Sequence[str], entries: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, str]:
     lists = {split: root / f"{split}.txt" for split in SPLITS if (root / f"{split}.txt").is_file()}
     if lists:
         splits: dict[str, str] = {}

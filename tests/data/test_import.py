@@ -1,0 +1,177 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sopo.data.check import check_folder
+from sopo.data.dataset import MotionDataset
+from sopo.data.importers import bvh_folder
+from sopo.data.importers.bvh_folder import ImportConfig, import_bvh
+from sopo.data.importers.joint_names import CONVENTIONS, detect_mapping, read_mapping
+from sopo.data.importers.source import read_source
+from sopo.data.layout import MotionFolder
+from sopo.errors import UserError
+from sopo.motion.bvh import write_bvh
+from sopo.motion.skeleton import HUMANML3D
+
+LEFT, RIGHT = HUMANML3D.joints.index("left_wrist"), HUMANML3D.joints.index("right_wrist")
+
+
+@pytest.fixture
+def source(tmp_path: Path, rest_pose: np.ndarray) -> Path:
+    """Five BVH of our own body whose left hand rises: three usable, one too long, one too short."""
+    root = tmp_path / "source"
+    for name, frames in {"a": 61, "b": 61, "c": 61, "long": 450, "short": 30}.items():
+        joints = np.repeat(rest_pose[None], frames, axis=0)
+        joints[:, LEFT] += np.linspace(0, 1, frames)[:, None] * (0.3, 0.4, 0)
+        write_bvh(root / f"{name}.bvh", joints, HUMANML3D)
+        (root / f"{name}.txt").write_text("raises the left hand\n\nleft arm #1 goes up\n")
+    for split, names in {"train": "a\nlong.bvh\nshort\n", "val": "b\n", "test": "c\n"}.items():
+        (root / f"{split}.txt").write_text(names)
+    return root
+
+
+def test_plain_captions_windows_and_mirrored_twins(source: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    summary = import_bvh(source, tmp_path / "out", report=lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 5) for done in range(1, 6)]
+    assert summary.skipped == {"short": "29 frames at 20 fps, at least 40 needed"}
+    folder = MotionFolder(tmp_path / "out")
+    windows = [f"long-w{index}" for index in range(3)]
+    assert folder.ids("train") == ("Ma", *(f"M{key}" for key in windows), "a", *windows)
+    assert folder.ids("val") == ("Mb", "b") and len(folder.ids("all")) == 12
+    assert [len(folder.features(key)) for key in windows] == [150, 149, 150]
+
+    a, mirrored = folder.captions("a"), folder.captions("Ma")
+    assert [line.caption.text for line in a] == ["raises the left hand", "left arm 1 goes up"]
+    assert mirrored[0].caption.text == "raises the right hand"
+    assert mirrored[0].caption.tokens == ("raise/VERB", "the/DET", "right/ADJ", "hand/NOUN")
+    rise = {key: np.ptp(folder.joints(key)[..., 1], axis=0) for key in ("a", "Ma")}
+    assert rise["a"][LEFT] > 0.2 > 0.01 > rise["a"][RIGHT] and rise["Ma"][RIGHT] > 0.2 > 0.01 > rise["Ma"][LEFT]
+
+    report = json.loads((tmp_path / "out/import.json").read_text())
+    assert report["skipped"] == summary.skipped and len(report["taken"]) == 12
+    second = next(part for part in report["taken"] if part["id"] == "long-w1")
+    assert second == {
+        "id": "long-w1", "source": "long", "split": "train", "start_s": 7.5, "frames": 149,
+        "mirrored": False, "joint_names": "humanml3d",
+    }  # fmt: skip
+    assert check_folder(tmp_path / "out").ok
+    assert "4 sources became 12 motions (8 train, 2 val, 2 test); 1 skipped" in str(summary)
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "out"}
+
+
+def test_without_mirror_and_with_a_mapping_of_ones_own(source: Path, tmp_path: Path) -> None:
+    mapping = {joint: joint for joint in HUMANML3D.joints} | {"spine2": ["spine1", "spine3"]}
+    (tmp_path / "mapping.json").write_text(json.dumps(mapping))
+    config = ImportConfig(mapping=str(tmp_path / "mapping.json"), mirror=False)
+    summary = import_bvh(source, tmp_path / "out", config)
+    assert len(summary.taken) == 6 and {part.joint_names for part in summary.taken} == {"given"}
+
+
+@pytest.mark.slow  # each process imports torch afresh
+def test_two_processes_write_what_one_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bvh_folder, "WORTH_A_PROCESS", 1)
+    one, two = (import_bvh(source, tmp_path / f"{n}", ImportConfig(processes=n)) for n in (1, 2))
+    assert one == two
+    for path in (tmp_path / "1").rglob("*.*"):
+        if path.name != "import.json":
+            assert path.read_bytes() == (tmp_path / "2" / path.relative_to(tmp_path / "1")).read_bytes()
+
+
+def test_splits_are_drawn_where_the_source_has_none(source: Path) -> None:
+    for split in ("train", "val", "test"):
+        (source / f"{split}.txt").unlink()
+    for index in range(35):
+        (source / f"y{index}.bvh").touch()
+        (source / f"y{index}.txt").write_text("a caption")
+    splits = read_source(source, seed=1).splits
+    counts = [list(splits.values()).count(split) for split in ("train", "val", "test")]
+    assert counts == [32, 2, 6]
+    assert splits == read_source(source, seed=1).splits != read_source(source, seed=2).splits
+
+
+def test_what_cannot_be_taken_is_reported(source: Path, tmp_path: Path) -> None:
+    (source / "b.txt").unlink()
+    (source / "c.bvh").write_text("HIERARCHY nonsense")
+    (source / "odd.bvh").write_text((source / "a.bvh").read_text().replace("left_wrist", "LHand"))
+    (source / "odd.txt").write_text("odd")
+    (source / "stray.bvh").write_bytes((source / "a.bvh").read_bytes())
+    (source / "stray.txt").write_text("in no list")
+    (source / "test.txt").write_text("c\nodd\n")
+    skipped = import_bvh(source, tmp_path / "out").skipped
+    assert skipped["b"] == "no caption" and skipped["stray"] == "in no split"
+    assert "no line MOTION" in skipped["c"] and "fit none of bandai-namco" in skipped["odd"]
+
+
+def _broken(source: Path, name: str, content: str) -> None:
+    (source / name).write_text(content)
+
+
+FAILURES = {
+    "no folder": (lambda source: source.rename(source.parent / "gone"), "no such folder"),
+    "no BVH": (lambda source: [path.unlink() for path in source.glob("*.bvh")], "no .bvh file"),
+    "no captions": (lambda source: [path.unlink() for path in source.glob("*.txt")], "no BVH has a caption"),
+    "bad JSON": (lambda source: _broken(source, "captions.json", "{"), "not readable as JSON"),
+    "bad entry": (lambda source: _broken(source, "captions.json", '{"a": {}}'), "entry 'a' needs 'captions'"),
+    "two splits": (lambda source: _broken(source, "test.txt", "a\n"), "a is also in train.txt"),
+    "colliding mirror": (lambda source: _broken(source, "Ma.bvh", ""), "its name would be taken"),
+    "colliding window": (lambda source: _broken(source, "a-w0.bvh", ""), "its name would be taken"),
+    "nothing to train": (lambda source: _broken(source, "train.txt", "short\n"), "no clip for training"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_are_one_line_and_leave_nothing(source: Path, tmp_path: Path, name: str) -> None:
+    breaking, message = FAILURES[name]
+    breaking(source)
+    with pytest.raises(UserError, match=message) as raised:
+        import_bvh(source, tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    assert {path.name for path in tmp_path.iterdir()} <= {"source", "gone"}
+
+
+def test_existing_output_is_left_alone(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").touch()
+    with pytest.raises(UserError, match="exists already"):
+        import_bvh(source, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_conventions_cover_the_body_and_are_told_apart(convention: str) -> None:
+    mapping = CONVENTIONS[convention]
+    assert set(mapping) == set(HUMANML3D.joints)
+    names = sorted({theirs for group in mapping.values() for theirs in group})
+    found, own = detect_mapping([f"rig:{name.upper()}" for name in names])
+    assert found == convention and own["left_knee"] == (f"rig:{mapping['left_knee'][0].upper()}",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[", "not readable"), ("[]", "expected an object"), ('{"pelvis": 3}', "must name"), ("{}", "missing or unknown")],
+)
+def test_bad_mappings_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "mapping.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_mapping(tmp_path / "mapping.json")
+
+
+def test_real_motion_capture(shared: Path, tmp_path: Path) -> None:
+    names = ("dataset-1_kick_normal_001", "dataset-1_walk-left_active_001", "dataset-1_punch_normal_001")
+    entries = json.loads((shared / "mocap/captions.json").read_text())
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "captions.json").write_text(json.dumps({name: {**entries[name], "split": "train"} for name in names}))
+    for name in names:
+        (source / f"{name}.bvh").write_bytes((shared / f"mocap/bvh/{name}.bvh").read_bytes())
+    summary = import_bvh(source, tmp_path / "out")
+    assert {part.source for part in summary.taken} == set(names) and not summary.skipped
+    frames = {name: sum(part.frames for part in summary.taken if part.source == name) for name in names}
+    assert all(abs(frames[name] / 2 - entries[name]["frames_20fps"]) <= 2 for name in names)
+    folder = MotionFolder(tmp_path / "out")
+    heights = np.concatenate([folder.joints(key)[:, 0, 1] for key in folder.ids("train")])
+    assert 0.8 < np.median(heights) < 1.05
+    assert len(MotionDataset(tmp_path / "out", "train")) == len(summary.taken)
