@@ -345,7 +345,7 @@ def duration(action: Action, rng: np.random.Generator, tempo: float) -> float:
             step = WALK_STEP[speed] / tempo
             return max(float(rng.uniform(30, 46)), 4 * step)
         case "run":
-            return float(rng.uniform(32, 42))
+            return float(rng.uniform(34, 44))
         case "circle":
             return float({"slowly": 92, "normally": 80, "quickly": 66}[speed] * vary)
         case "sidestep":

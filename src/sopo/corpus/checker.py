@@ -58,7 +58,9 @@ def _band(value: float, edges: tuple[float, float], rising: bool = True) -> str:
 
 
 def observe(joints: NDArray) -> list[Seen]:
-    """All that a clip [T, 22, 3] (metres, Y up, 20 fps) does."""
+    """All that a clip [T, 22, 3] (metres, Y up, 20 fps) does; nothing, if it is broken or under half a second."""
+    if len(joints) < 10 or not np.isfinite(joints).all():
+        return []
     seen = measure.signals(joints)
     found = _travels(seen) + _turns(seen)
     way = np.cumsum(seen.ahead) / measure.FPS
@@ -139,7 +141,7 @@ def _travels(seen: Signals) -> list[Seen]:
             speeds = np.abs(seen.ahead[start:end])
             fast = measure.stretches(speeds > RUNS, least=10, bridge=4)
             for a, b in fast:
-                top = float(np.percentile(speeds[a:b], 65))
+                top = float(np.percentile(speeds[a:b], 80))
                 speed = _band(top, RUN_BANDS)
                 out.append(Seen(Action("run", None, name, speed), start + a, start + b))
             slow = np.ones(end - start, dtype=bool)

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 FPS = 20.0
+LEG = 0.82  # metres: all lengths and speeds are measured on a body with the target's legs
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ class Event:
 
 
 def signals(joints: NDArray) -> Signals:
-    """Smooth and measure a clip [T, 22, 3]."""
+    """Smooth a clip [T, 22, 3], bring it to common size, and measure it."""
     joints = gaussian_filter1d(np.asarray(joints, dtype=float), 0.8, axis=0, mode="nearest")
+    bones = np.linalg.norm(joints[:, [4, 5, 7, 8]] - joints[:, [1, 2, 4, 5]], axis=-1)
+    joints = joints * (LEG / max(float(np.median(bones.sum(axis=1))) / 2, 1e-3))
     across = joints[:, 1] - joints[:, 2] + joints[:, 16] - joints[:, 17]
     across = gaussian_filter1d(across[:, [0, 2]], 2.0, axis=0, mode="nearest")
     across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
@@ -73,8 +76,6 @@ def signals(joints: NDArray) -> Signals:
     velocity = np.gradient(gaussian_filter1d(joints[:, 0], 2.0, axis=0, mode="nearest"), axis=0) * FPS
     velocity = local(velocity, across)
     floor = np.percentile(joints[:, [10, 11], 1].min(axis=1), 10)
-    bones = np.linalg.norm(joints[:, [4, 5, 7, 8]] - joints[:, [1, 2, 4, 5]], axis=-1)
-    leg = np.median(bones.sum(axis=1)) / 2
     trunk = local(joints[:, 12] - joints[:, 0], across)
     feet = local(joints[:, [7, 8]] - joints[:, :1], across)
     feet[..., 1] = joints[:, [7, 8], 1] - floor
@@ -87,7 +88,7 @@ def signals(joints: NDArray) -> Signals:
     cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(-1)
     elbow = np.arccos(np.clip(cosine / (arm * forearm + 1e-9), -1, 1))
     return Signals(
-        velocity[:, 2], velocity[:, 0], heading, (joints[:, 0, 1] - floor) / leg,
+        velocity[:, 2], velocity[:, 0], heading, (joints[:, 0, 1] - floor) / LEG,
         np.arctan2(trunk[:, 2], trunk[:, 1]), feet, hands, swing, elbow,
     )  # fmt: skip
 
