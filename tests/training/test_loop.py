@@ -177,7 +177,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     main(tmp_path / "one", "sopo")
