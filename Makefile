@@ -14,7 +14,7 @@ help: ## show this list
 quickstart: $(READY) ## align the shipped generator with SoPo, measure it, write runs/quickstart/report.html
 	$(BIN)/sopo quickstart
 
-# Small tensors: one thread is the fastest. Two workers (-n 2) take longer, as each imports torch anew.
+# Small tensors: one thread is the fastest. Two workers (-n 2) took longer when measured: each imports torch anew.
 test: $(READY) ## run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/pytest
 
