@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from jsonargparse import Namespace
 
@@ -25,7 +26,7 @@ def _make(flags: Namespace) -> None:
 
 
 def _prepare_check(parser: Parser) -> None:
-    add_path(parser, "folder", "folder in the HumanML3D layout")
+    parser.add_argument("folder", type=Path, help="folder in the HumanML3D layout")
 
 
 def _check(flags: Namespace) -> None:

@@ -34,10 +34,10 @@ def build_parser() -> Parser:
             commands.add_subcommand(name, _leaf(entry), help=entry.help)
             continue
         group = Parser(description=f"sopo {name} ...")
+        commands.add_subcommand(name, group, help=", ".join(entry))
         leaves = group.add_subcommands(required=True, dest="what")
         for leaf, verb in entry.items():
             leaves.add_subcommand(leaf, _leaf(verb), help=verb.help)
-        commands.add_subcommand(name, group, help=", ".join(entry))
     return parser
 
 

@@ -48,8 +48,17 @@ def config_from(flags: Namespace, kind: type[ConfigT]) -> ConfigT:
 def add_config(parser: Parser, kind: type, defaults: dict[str, Any] | None = None) -> None:
     """A flag for each field of a config dataclass, with other defaults where given."""
     parser.add_class_arguments(kind)
-    if defaults:
-        parser.set_defaults(defaults)
+    parser.set_defaults(_flat(defaults or {}))
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(value):
+            flat |= {f"{name}.{inner}": part for inner, part in _flat(vars(value)).items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def add_path(parser: Parser, name: str, help: str, default: str | None = None) -> None:

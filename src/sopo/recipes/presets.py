@@ -69,7 +69,7 @@ LOOP_REWARD: dict[str, Any] = {
     "seed": 2,
 }
 LOOP_EVALUATOR: dict[str, Any] = {
-    "steps": 2500,
+    "steps": 1500,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "warmup": 100,

@@ -21,8 +21,8 @@ from sopo.recipes.presets import LOOP_STABLE, PRESETS
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.shipped import CHECKPOINTS, shipped
 from sopo.recipes.sources import generator_source
-from sopo.reports.page import Report, write_page
-from sopo.reports.tables import as_json
+from sopo.reports.page import COLUMNS, Report, write_page
+from sopo.reports.tables import as_json, print_table
 from sopo.rewards.reward import Reward
 from sopo.training.log import read_log
 from sopo.training.loop import LoopConfig
@@ -73,6 +73,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     write_json(out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()})
     reward = load_reward(folders["reward"], base.config.features)
     _write_report(out, table, test, sources, reward, settings, facts)
+    print_table(table, base="base")
     return table
 
 
