@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -25,9 +26,9 @@ class LearnedReward(Reward):
         embedded = self.embed_motions(motions, length)
         return self.value(self.matcher.similarity(self.matcher.embed_texts(captions), embedded))
 
+    @abstractmethod
     def value(self, similarity: Tensor) -> Tensor:
         """The matcher's similarity [N] -> reward [N]."""
-        raise NotImplementedError
 
 
 class TMRReward(LearnedReward):
