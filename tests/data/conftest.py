@@ -40,7 +40,7 @@ def make_folder(tmp_path: Path) -> FolderMaker:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rest_pose() -> np.ndarray:
     """[22, 3] the HumanML3D body at rest, metres."""
     joints = np.array(HUMANML3D.target_offsets)

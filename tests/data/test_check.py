@@ -61,6 +61,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no val list": (lambda root: (root / "val.txt").unlink(), "no-split"),
     "binary list": (lambda root: (root / "val.txt").write_bytes(b"\xff\xfe\x00"), "bad-split"),
     "empty list": (lambda root: (root / "val.txt").write_text("\n"), "empty-split"),
+    "no list at all": (lambda root: [(root / f"{split}.txt").unlink() for split in SPLITS], "empty-split"),
     "zero std": (lambda root: np.save(root / "Std.npy", np.zeros(263)), "bad-statistics"),
     "odd width": (lambda root: np.save(root / "Mean.npy", np.zeros(7)), "bad-statistics"),
     "nan mean": (lambda root: np.save(root / "Mean.npy", np.full(263, np.nan)), "bad-statistics"),

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ from sopo.motion.skeleton import HUMANML3D
 LEFT, RIGHT = HUMANML3D.joints.index("left_wrist"), HUMANML3D.joints.index("right_wrist")
 
 
-@pytest.fixture
-def source(tmp_path: Path, rest_pose: np.ndarray) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, rest_pose: np.ndarray) -> Path:
     """Five BVH of our own body whose left hand rises: three usable, one too long, one too short."""
-    root = tmp_path / "source"
+    root = tmp_path_factory.mktemp("written")
     for name, frames in {"a": 61, "b": 61, "c": 61, "long": 450, "short": 30}.items():
         joints = np.repeat(rest_pose[None], frames, axis=0)
         joints[:, LEFT] += np.linspace(0, 1, frames)[:, None] * (0.3, 0.4, 0)
@@ -30,6 +31,12 @@ def source(tmp_path: Path, rest_pose: np.ndarray) -> Path:
     for split, names in {"train": "a\nlong.bvh\nshort\n", "val": "b\n", "test": "c\n"}.items():
         (root / f"{split}.txt").write_text(names)
     return root
+
+
+@pytest.fixture
+def source(written: Path, tmp_path: Path) -> Path:
+    """A copy of ``written``, to be changed at will."""
+    return Path(shutil.copytree(written, tmp_path / "source"))
 
 
 def test_plain_captions_windows_and_mirrored_twins(source: Path, tmp_path: Path) -> None:
@@ -70,7 +77,6 @@ def test_without_mirror_and_with_a_mapping_of_ones_own(source: Path, tmp_path: P
     assert len(summary.taken) == 6 and {part.joint_names for part in summary.taken} == {"given"}
 
 
-@pytest.mark.slow  # each process imports torch afresh
 def test_two_processes_write_what_one_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bvh_folder, "WORTH_A_PROCESS", 1)
     one, two = (import_bvh(source, tmp_path / f"{n}", ImportConfig(processes=n)) for n in (1, 2))

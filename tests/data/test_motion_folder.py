@@ -13,6 +13,7 @@ from sopo.data.layout import (
     read_array,
     staged_folder,
     write_clip,
+    write_metadata,
     write_split,
     write_statistics,
 )
@@ -39,7 +40,18 @@ def test_round_trip(tmp_path: Path, skeleton) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_staging_leaves_nothing_behind_on_failure(tmp_path: Path) -> None:
+def test_metadata_by_id_and_its_damage(make_folder) -> None:
+    root = make_folder({"a": 50})
+    assert MotionFolder(root).metadata() == {}
+    entries = [{"id": "a", "program": ["walk"]}, {"id": "b", "note": "schön"}]
+    write_metadata(root, entries)
+    assert MotionFolder(root).metadata() == {entry["id"]: entry for entry in entries}
+    (root / "corpus.jsonl").write_text('{"id": "a"}\n{"no": 1}\n')
+    with pytest.raises(UserError, match=r"corpus\.jsonl:2: expected a JSON object with an 'id'"):
+        MotionFolder(root).metadata()
+
+
+def test_staging_leaves_behind_on_failure(tmp_path: Path) -> None:
     with pytest.raises(KeyError), staged_folder(tmp_path / "out") as root:
         (root / "half").write_text("")
         raise KeyError

@@ -149,6 +149,8 @@ def check_folder(root: str | Path, sample: int = 16) -> Report:
         return Report(str(root), None, {}, notes.findings())
     skeleton = _skeleton(folder, notes)
     keys = {split: _ids(folder, split, notes) for split in SPLITS}
+    if not any(keys.values()):
+        notes.add("empty-split", "no split lists any clip")
     _check_leaks(keys, notes)
     running = RunningStatistics(skeleton.num_features) if skeleton else None
     summaries = {

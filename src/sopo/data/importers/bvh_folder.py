@@ -34,7 +34,7 @@ from sopo.motion.skeleton import HUMANML3D
 
 REPORT_FILE = "import.json"
 SHORTEST, LONGEST = 40, 196  # frames at 20 fps: what training on HumanML3D takes
-WORTH_A_PROCESS = 12  # clips; a process takes about as long to start as these take to encode
+WORTH_A_PROCESS = 12  # clips; for fewer a process is not worth its start
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,11 @@ def _outcomes(convert: Callable[[SourceClip], Outcome], offered: Source, process
     if processes < 2:
         yield map(convert, offered.clips)
         return
-    # Spawned, for a fork of a process that runs torch's threads may hang.
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
+    # Forked where that exists: a spawned process would first import torch, for seconds. One thread each, for
+    # the parent's pool of threads does not survive the fork.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    context = multiprocessing.get_context(method)
+    pool = ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield (future.result() for future in as_completed([pool.submit(convert, clip) for clip in offered.clips]))
     finally:
