@@ -48,6 +48,10 @@ _RAISE = {
 }
 
 
+_HALTS = (("stops", "stopping", ""), ("stands", "standing", "still"), ("comes", "coming", "to a stop"))
+_STANDING = tuple(f"{finite} {rest}".strip() for finite, _, rest in _HALTS)
+
+
 @dataclass(frozen=True)
 class Clause:
     """What someone does, without the someone: 'walks slowly', 'walking slowly'."""
@@ -85,6 +89,8 @@ def _sentence(subject: str, pronoun: str, clauses: list[Clause], rng: Rng) -> st
         return f"after {first.gerund}, {subject} {second.finite}"
     if form < 0.91:
         return f"{subject} first {first.finite}, then {second.finite}"
+    if second.finite in _STANDING:  # nobody starts stopping
+        return f"{subject} {first.finite} and {second.finite}"
     start = "start" if pronoun == "they" else "starts"
     return f"{subject} {first.finite}. then {pronoun} {start} {second.gerund}"
 
@@ -225,8 +231,7 @@ def _crouch(action: Action, possessive: str, rng: Rng) -> _Core:
 
 
 def _stand(action: Action, possessive: str, rng: Rng) -> _Core:
-    heads = (("stops", "stopping", ""), ("stands", "standing", "still"), ("comes", "coming", "to a stop"))
-    finite, gerund, rest = heads[rng.integers(3)]
+    finite, gerund, rest = _HALTS[rng.integers(3)]
     return (finite, gerund), rest, False
 
 

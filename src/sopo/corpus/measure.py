@@ -82,7 +82,7 @@ def signals(joints: NDArray) -> Signals:
     arm = np.linalg.norm(joints[:, [18, 19]] - joints[:, [16, 17]], axis=-1)
     forearm = np.linalg.norm(joints[:, [20, 21]] - joints[:, [18, 19]], axis=-1)
     out = np.array([1.0, -1.0])
-    hands = local(joints[:, [20, 21]] - joints[:, [16, 17]], chest) / (arm + forearm)[..., None]
+    hands = local(joints[:, [20, 21]] - joints[:, [16, 17]], chest) / (arm + forearm + 1e-9)[..., None]
     hands[..., 0] *= out
     swing = local(joints[:, [20, 21]] - joints[:, [18, 19]], chest)[..., 0] * out
     cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(-1)
