@@ -50,9 +50,7 @@ class Batch:
 
     def rows(self, start: int, stop: int) -> Batch:
         """The samples start..stop, padding unchanged, so that shards of a batch see equal shapes."""
-        return Batch(
-            self.motion[start:stop], self.length[start:stop], self.captions[start:stop], self.keys[start:stop]
-        )
+        return Batch(self.motion[start:stop], self.length[start:stop], self.captions[start:stop], self.keys[start:stop])
 
 
 def length_mask(length: Tensor, frames: int) -> Tensor:

@@ -39,7 +39,7 @@ def config_from(flags: Namespace, kind: type[ConfigT]) -> ConfigT:
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = getattr(flags, field.name)
         if isinstance(value, Namespace):
-            default = field.default_factory() if callable(field.default_factory) else field.default  # type: ignore[misc]
+            default = field.default_factory() if callable(field.default_factory) else field.default
             value = config_from(value, type(default))
         values[field.name] = value
     return kind(**values)

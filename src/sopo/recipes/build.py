@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 from sopo.data.dataset import MotionDataset
@@ -43,7 +44,7 @@ def load_dataset(root: str | Path, split: str, generator: Generator | None = Non
     dataset = MotionDataset(root, split)
     if generator is not None:
         check_features(generator.config.features, dataset.skeleton.num_features, "the generator")
-        dataset.normalizer = generator.normalizer
+        dataset.normalizer = copy.deepcopy(generator.normalizer)  # batches are made on the CPU
     return dataset
 
 
@@ -54,7 +55,7 @@ def check_features(own: int, given: int, what: str) -> None:
 
 
 def _kind(folder: str | Path, known: dict, what: str) -> str:
-    kind = read_config(Path(folder)).get("kind")
+    kind = str(read_config(Path(folder)).get("kind"))
     if kind not in known:
         raise UserError(f"{folder}: holds a {kind!r}, not a {what} ({', '.join(known)})")
     return kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from sopo.batch import Batch
@@ -42,6 +43,7 @@ def rule_witness(dataset: MotionDataset) -> Witness | None:
     def witness(motions: Tensor, length: Tensor, batch: Batch) -> Tensor:
         joints = decode_joints(motions, dataset.skeleton)
         texts = [caption.text for caption in batch.captions]
-        return captions.rule_accuracy(joints.cpu().numpy(), length.cpu().numpy(), batch.keys, texts)
+        passed = captions.rule_accuracy(joints.cpu().numpy(), length.cpu().numpy(), batch.keys, texts)
+        return torch.from_numpy(passed)
 
     return witness

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import Tensor
-
-from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
+from sopo.evaluation.protocol import Witness
 from sopo.motion.decode import decode_joints
 from sopo.randomness import numpy_rng
+from sopo.recipes.sources import Drawing
 from sopo.reports.page import Example
 from sopo.rewards.reward import Reward
 
-Source = Callable[[Batch, int], Tensor]
-Rule = Callable[[Tensor, Tensor, Batch], Tensor]
-
 
 def before_and_after(
-    before: Source,
-    after: Source,
+    before: Drawing,
+    after: Drawing,
     dataset: MotionDataset,
     reward: Reward,
-    rule: Rule | None,
+    rule: Witness | None,
     seed: int,
     each: int = 6,
 ) -> list[Example]:

@@ -11,7 +11,7 @@ from typing import Any
 from sopo.corpus.write import CorpusConfig, make_corpus
 from sopo.data.dataset import MotionDataset
 from sopo.diffusion.schedule import Sampling
-from sopo.evaluation.protocol import ProtocolConfig, Table
+from sopo.evaluation.protocol import ProtocolConfig, Source, Table
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
@@ -21,7 +21,7 @@ from sopo.recipes.presets import LOOP_STABLE, PRESETS
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.shipped import CHECKPOINTS, shipped
 from sopo.recipes.sources import generator_source
-from sopo.reports.page import COLUMNS, Report, write_page
+from sopo.reports.page import COLUMNS, Estimate, Report, write_page
 from sopo.reports.tables import as_json, print_table
 from sopo.rewards.reward import Reward
 from sopo.training.log import read_log
@@ -81,7 +81,7 @@ def _write_report(
     out: Path,
     table: Table,
     test: MotionDataset,
-    sources: dict,
+    sources: dict[str, Source],
     reward: Reward,
     settings: dict[str, Any],
     facts: dict[str, Any],
@@ -94,13 +94,10 @@ def _write_report(
     before, after = table["base"]["R@1"].mean, table["aligned"]["R@1"].mean
     headline = f"SoPo moved R@1 from {before:.3f} to {after:.3f} ({after / before - 1:+.1%}) in {len(lines)} steps."
     detail = "Means and 95% confidence intervals over repeated runs of the protocol on captions training never showed."
-    report = Report(
-        "sopo quickstart",
-        [headline, detail],
-        as_json(table),
-        curves,
-        examples,
-        settings,
-        facts | environment(),
-    )
+    names = [column.name for column in COLUMNS]
+    shown = {
+        row: {name: Estimate(mean=values[name].mean, ci=values[name].ci) for name in names if name in values}
+        for row, values in table.items()
+    }
+    report = Report("sopo quickstart", [headline, detail], shown, curves, examples, settings, facts | environment())
     write_page(out / "report.html", report)

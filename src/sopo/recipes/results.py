@@ -83,5 +83,7 @@ def _write_markdown(path: Path, table: Table, config: ResultsConfig, minutes: fl
         f" ({facts['machine']}, torch {facts['packages']['torch']}), {minutes:.0f} minutes for this call.\n"
         f"{config.steps} steps per run, seeds {list(config.seeds)}, {config.runs} paired runs of the protocol on the"
         " held-out compositions. `sft` is the control: the same steps on the same real motions, no preference.\n"
-        "Rows without a number are the mean over the seeds; their interval adds the spread between seeds.\n\n" + as_markdown(table, base="base") + "\n"
+        "Rows without a number are the mean over the seeds; their interval adds the spread between seeds.\n\n"
+        + as_markdown(table, base="base")
+        + "\n"
     )

@@ -12,8 +12,10 @@ from sopo.diffusion.schedule import Sampling
 from sopo.generators.generator import Generator
 from sopo.randomness import Draws, derive_seed
 
+Drawing = Callable[[Batch, int], Tensor]  # (batch, run) -> raw motions [N, T, D]
 
-def generator_source(generator: Generator, sampling: Sampling, seed: int) -> Callable[[Batch, int], Tensor]:
+
+def generator_source(generator: Generator, sampling: Sampling, seed: int) -> Drawing:
     """(batch, run) -> raw motions [N, T, D] for the batch's captions and lengths.
 
     The noise depends on the seed, the run and the batch's clips alone, so that two generators evaluated in
