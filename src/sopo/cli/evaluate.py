@@ -21,8 +21,8 @@ from sopo.reports.tables import as_json, print_table
 def _prepare(parser: Parser) -> None:
     add_path(parser, "--data", "folder in the HumanML3D layout")
     add_path(parser, "--evaluator", "folder of the evaluator (never the reward that was optimised)")
-    parser.add_argument("--generator", type=Path, action="append", default=[], help="folder of a generator; repeatable")
-    parser.add_argument("--motions", type=Path, action="append", default=[], help="motions of any system; repeatable")
+    parser.add_argument("--generator", type=Path, nargs="*", default=[], help="folders of generators")
+    parser.add_argument("--motions", type=Path, nargs="*", default=[], help="motions of other systems")
     parser.add_argument("--split", type=str, default="test", help="which split to use")
     parser.add_argument("--out", type=Path, default=None, help="JSON file for the table")
     parser.add_class_arguments(Sampling, "sampling")

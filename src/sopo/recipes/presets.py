@@ -15,17 +15,17 @@ from sopo.matching.tmr import TMRConfig
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"tau": 0.45, "C": 2.0, "beta": 1.0, "K": 4, "scale": 1.0, "rollout": Sampling("ddpm", 0, 1.0)},
     "stable": {
-        "tau": "q0.5",
+        "tau": "q0.1",
         "C": 2.0,
         "beta": 1.0,
         "K": 2,
-        "scale": 50.0,
+        "scale": 20.0,
         "rollout": Sampling("ddim", 5, 1.0),
     },
 }
 
 LOOP_STABLE: dict[str, Any] = {
-    "learning_rate": 1e-4,
+    "learning_rate": 3e-5,
     "warmup": 10,
     "ema": 0.98,
     "batch_size": 32,

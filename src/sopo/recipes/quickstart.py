@@ -36,8 +36,8 @@ class QuickstartConfig:
     """The quickstart's budget; the defaults take about five minutes on two cores."""
 
     train_clips: int = 1200
-    test_clips: int = 512
-    steps: int = 600
+    test_clips: int = 320
+    steps: int = 320
     runs: int = 20
     seed: int = 0
     sampling: Sampling = dataclasses.field(default_factory=lambda: Sampling("ddim", 10, 2.5))
