@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+from typing import Literal
+
 from jsonargparse import Namespace
 
-from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
@@ -16,6 +20,7 @@ def _prepare(parser: Parser) -> None:
     add_path(parser, "--data", "folder in the HumanML3D layout")
     parser.add_argument("--reward", type=str, required=True, help="folder of a TMR or evaluator, or 'physical'")
     add_path(parser, "--out", "folder for the aligned generator; its log and checkpoint lie in OUT/run")
+    parser.add_argument("--preset", type=Literal[*PRESETS], default="stable", help="settings that other flags override")
     add_config(parser, PreferenceConfig, PRESETS["stable"])
     add_config(parser, LoopConfig, LOOP_STABLE)
 
@@ -30,6 +35,14 @@ def _run(flags: Namespace) -> None:
         loop=config_from(flags, LoopConfig),
     )
     print(f"aligned generator: {flags.out}")
+
+
+def preset_flags(arguments: Sequence[str]) -> list[str]:
+    """The settings of the ``--preset`` among the arguments as flags, to stand before the user's own."""
+    before = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    before.add_argument("--preset")
+    row = PRESETS.get(before.parse_known_args(arguments)[0].preset, {})
+    return [f"--{name}={value}" for name, value in flat(row).items()]
 
 
 ALIGN = Verb("fine-tune a generator with SoPo or a rival objective", _prepare, _run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sopo.cli.align import ALIGN
+from sopo.cli.align import ALIGN, preset_flags
 from sopo.cli.data import CHECK, IMPORT, MAKE
 from sopo.cli.evaluate import EVALUATE
 from sopo.cli.parser import Parser, Verb
@@ -43,7 +43,10 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``sopo`` command."""
-    flags = build_parser().parse_args(list(sys.argv[1:] if arguments is None else arguments))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["align"]:
+        given[1:1] = preset_flags(given)
+    flags = build_parser().parse_args(given)
     entry, flags = VERBS[flags.verb], flags[flags.verb]
     if isinstance(entry, dict):
         entry, flags = entry[flags.what], flags[flags.what]

@@ -48,17 +48,18 @@ def config_from(flags: Namespace, kind: type[ConfigT]) -> ConfigT:
 def add_config(parser: Parser, kind: type, defaults: dict[str, Any] | None = None) -> None:
     """A flag for each field of a config dataclass, with other defaults where given."""
     parser.add_class_arguments(kind)
-    parser.set_defaults(_flat(defaults or {}))
+    parser.set_defaults(flat(defaults or {}))
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as flags are named: those of a nested dataclass get its name and a dot before theirs."""
+    named: dict[str, Any] = {}
     for name, value in values.items():
         if dataclasses.is_dataclass(value):
-            flat |= {f"{name}.{inner}": part for inner, part in _flat(vars(value)).items()}
+            named |= {f"{name}.{inner}": part for inner, part in flat(vars(value)).items()}
         else:
-            flat[name] = value
-    return flat
+            named[name] = value
+    return named
 
 
 def add_path(parser: Parser, name: str, help: str, default: str | None = None) -> None:

@@ -70,17 +70,13 @@ class GuoMatcher(Matcher):
     def words(self) -> WordVectors:
         words = word_vectors(self.config.words)
         if words.width != self.config.word_width:
-            raise UserError(
-                f"{self.config.words} has {words.width} columns, the model reads {self.config.word_width}"
-            )
+            raise UserError(f"{self.config.words} has {words.width} columns, the model reads {self.config.word_width}")
         return words
 
     def frames_for(self, longest: int) -> int:
         """The last movement looks past the clip's end, onto zeros up to ``max_frames``, as published."""
         if longest > self.config.max_frames:
-            raise UserError(
-                f"a motion of {longest} frames: this matcher reads at most {self.config.max_frames}"
-            )
+            raise UserError(f"a motion of {longest} frames: this matcher reads at most {self.config.max_frames}")
         return min(-(-longest // UNIT) * UNIT + UNIT, self.config.max_frames)
 
     def encode_motions(self, motion: Tensor, length: Tensor) -> Tensor:

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 
-def retrieval(
-    similarity: Tensor, ks: Sequence[int] = (1, 2, 3, 5, 10), same: Tensor | None = None
-) -> dict[str, float]:
+def retrieval(similarity: Tensor, ks: Sequence[int] = (1, 2, 3, 5, 10), same: Tensor | None = None) -> dict[str, float]:
     """R@k (0..1) and median rank (1 = best) in both directions, TMR's protocols "all" and "threshold".
 
     similarity: [N, N], rows = texts, columns = motions, pairs on the diagonal. same: [N, N] bool, texts

@@ -72,9 +72,7 @@ class TMR(Matcher):
     def decode(self, latent: Tensor, length: Tensor, frames: int) -> Tensor:
         """[B, E] -> normalised motion [B, frames, D], zero beyond each length."""
         mask = self._token_mask(length, frames // self.config.frames_per_token)
-        motion = (
-            self.motion_decoder(latent, mask).unflatten(2, (self.config.frames_per_token, -1)).flatten(1, 2)
-        )
+        motion = self.motion_decoder(latent, mask).unflatten(2, (self.config.frames_per_token, -1)).flatten(1, 2)
         return motion * length_mask(length, frames)[:, :, None]
 
     def encode_motions(self, motion: Tensor, length: Tensor) -> Tensor:

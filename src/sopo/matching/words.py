@@ -22,8 +22,7 @@ CLASSES = (
 )  # fmt: skip
 # Words that matter for motion: their class overrides the part of speech (T2M, ``word_vectorizer.py``).
 _VIP = {
-    "Loc_VIP": "left right clockwise counterclockwise anticlockwise forward back backward up down straight "
-    "curve",
+    "Loc_VIP": "left right clockwise counterclockwise anticlockwise forward back backward up down straight curve",
     "Body_VIP": "arm chin foot feet face hand mouth leg waist eye knee shoulder thigh",
     "Obj_VIP": "stair dumbbell chair window floor car ball handrail baseball basketball",
     "Act_VIP": "walk run swing pick bring kick put squat throw hop dance jump turn stumble stop sit lift "
@@ -81,14 +80,10 @@ def word_vectors(name: str) -> WordVectors:
         return GloveWords(Path(name.removeprefix("glove:")).expanduser())
     if family == "hashed" and rest.isdecimal() and int(rest) > 0:
         return HashedWords(int(rest))
-    raise UserError(
-        f"no word vectors are called {name!r}: choose hashed-WIDTH (say hashed-300) or glove:FOLDER"
-    )
+    raise UserError(f"no word vectors are called {name!r}: choose hashed-WIDTH (say hashed-300) or glove:FOLDER")
 
 
-def read_words(
-    caption: Caption, known: Callable[[str], bool], max_words: int
-) -> tuple[list[str], list[int], int]:
+def read_words(caption: Caption, known: Callable[[str], bool], max_words: int) -> tuple[list[str], list[int], int]:
     """A caption -> words and class indices, [max_words + 2] each, and how many of them count.
 
     sos, at most ``max_words`` words, eos; then ``unk`` up to the end. An unknown word is ``unk``/OTHER even
@@ -124,9 +119,7 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(path)
     except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: missing; the evaluator's GloVe folder has our_vab_data.npy and two .pkl"
-        ) from error
+        raise UserError(f"{path}: missing; the evaluator's GloVe folder has our_vab_data.npy and two .pkl") from error
     # Damaged pickles raise nearly anything.
     except Exception as error:
         raise UserError(f"{path}: not readable as plain data ({error})") from error

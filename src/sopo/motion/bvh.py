@@ -60,9 +60,7 @@ def read_bvh(path: str | Path, metres_per_unit: float = CENTIMETRE) -> BvhClip:
     nodes = _parse_hierarchy(parts[0], path)
     table, fps = _parse_motion(parts[1], sum(len(node.channels) for node in nodes), path)
     parents = tuple(node.parent for node in nodes)
-    return BvhClip(
-        tuple(node.name for node in nodes), parents, _positions(nodes, table) * metres_per_unit, fps
-    )
+    return BvhClip(tuple(node.name for node in nodes), parents, _positions(nodes, table) * metres_per_unit, fps)
 
 
 def _parse_hierarchy(text: str, path: Path) -> list[_Node]:
@@ -95,9 +93,7 @@ def _parse_hierarchy(text: str, path: Path) -> list[_Node]:
             elif word not in ("", "HIERARCHY"):
                 raise ValueError(word)
         except (ValueError, IndexError) as error:
-            raise UserError(
-                f"{path}:{number}: {line.strip()!r} does not belong in a BVH hierarchy"
-            ) from error
+            raise UserError(f"{path}:{number}: {line.strip()!r} does not belong in a BVH hierarchy") from error
     if enclosing or not nodes:
         raise UserError(f"{path}: the BVH hierarchy is empty or its brackets do not close")
     return nodes

@@ -38,9 +38,7 @@ def _root(features: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
     """Half headings [..., T] and root positions [..., T, 3]: turns and steps summed over time."""
     if features.shape[-1] != skeleton.num_features:
         width = skeleton.num_features
-        raise UserError(
-            f"features of shape {list(features.shape)}; expected [..., {width}] for {skeleton.name}"
-        )
+        raise UserError(f"features of shape {list(features.shape)}; expected [..., {width}] for {skeleton.name}")
     columns = feature_slices(skeleton)
     half = torch.cumsum(_one_later(features[..., columns.root_turn]), dim=-2).squeeze(-1)
     x, z = _one_later(features[..., columns.root_velocity]).unbind(-1)

@@ -57,9 +57,7 @@ def bone_directions(joints: NDArray, skeleton: Skeleton) -> NDArray:
     if not lengths.all():
         frame, bone = np.argwhere(lengths[..., 0] == 0)[0]
         child, parent = skeleton.joints[bone + 1], skeleton.joints[skeleton.parents[bone + 1]]
-        raise UserError(
-            f"joints: {child} coincides with {parent} in frame {frame}, so the bone has no direction"
-        )
+        raise UserError(f"joints: {child} coincides with {parent} in frame {frame}, so the bone has no direction")
     return bones / lengths
 
 

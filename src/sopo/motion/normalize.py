@@ -21,9 +21,7 @@ class Normalizer(nn.Module):
         """mean, std: [D]. Raises UserError unless both are finite, equally long, and std positive."""
         super().__init__()
         if mean.ndim != 1 or mean.shape != std.shape:
-            raise UserError(
-                f"statistics of shapes {list(mean.shape)} and {list(std.shape)}; expected [D] twice"
-            )
+            raise UserError(f"statistics of shapes {list(mean.shape)} and {list(std.shape)}; expected [D] twice")
         if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()):
             raise UserError("statistics: mean and std must be finite and std positive; recompute them")
         self.register_buffer("mean", mean.float().clone())

@@ -39,9 +39,7 @@ def foot_skating(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
 def jitter(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
     """Mean over frames and joints of the jerk's magnitude, in m/s^3."""
     _check(joints, length, skeleton)
-    jerk = (
-        torch.diff(joints, n=3, dim=1).norm(dim=-1).mean(dim=-1) * skeleton.metres_per_unit * skeleton.fps**3
-    )
+    jerk = torch.diff(joints, n=3, dim=1).norm(dim=-1).mean(dim=-1) * skeleton.metres_per_unit * skeleton.fps**3
     return _masked_mean(jerk, _steps(length, joints.shape[1], 3))
 
 

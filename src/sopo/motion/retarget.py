@@ -36,9 +36,7 @@ BANDAI_NAMCO: JointMapping = {
 }
 
 
-def retarget(
-    clip: BvhClip, mapping: JointMapping, skeleton: Skeleton, fps: float | None = None
-) -> NDArray[np.float64]:
+def retarget(clip: BvhClip, mapping: JointMapping, skeleton: Skeleton, fps: float | None = None) -> NDArray[np.float64]:
     """A clip -> joints [T, J, 3] in the skeleton's units, at ``fps`` (the skeleton's own if None).
 
     Bones keep the actor's lengths; ``encode_joints`` brings them to the target body. Raises UserError if a

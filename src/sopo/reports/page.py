@@ -118,9 +118,7 @@ def payload(report: Report) -> dict[str, Any]:
         "title": report.title,
         "summary": list(report.summary),
         "table": table_payload(report.table, report.columns),
-        "curves": [
-            {"name": name, "points": thin(points)} for name, points in report.curves.items() if len(points)
-        ],
+        "curves": [{"name": name, "points": thin(points)} for name, points in report.curves.items() if len(points)],
         "skeleton": {"parents": list(skeleton.parents), "sides": sides(skeleton), "fps": skeleton.fps},
         "groups": [{"name": name, "note": note} for name, note in GROUPS.items()],
         "examples": [
@@ -145,9 +143,7 @@ def table_payload(table: Mapping[str, Mapping[str, Estimate]], columns: Sequence
         raise UserError(f"report table: no row 'base' to compare with; it has {list(table)}")
     named = {column.name for column in columns}
     if unknown := sorted({name for row in table.values() for name in row} - named):
-        raise UserError(
-            f"report table: unknown columns {unknown}; pass Report(columns=...) that describes them"
-        )
+        raise UserError(f"report table: unknown columns {unknown}; pass Report(columns=...) that describes them")
     shown = [column for column in columns if any(column.name in row for row in table.values())]
     return {
         "rows": list(table),
@@ -157,9 +153,7 @@ def table_payload(table: Mapping[str, Mapping[str, Estimate]], columns: Sequence
                 "better": column.better,
                 "digits": column.digits,
                 "note": column.note,
-                "cells": {
-                    name: cell(column, name, table) for name, row in table.items() if column.name in row
-                },
+                "cells": {name: cell(column, name, table) for name, row in table.items() if column.name in row},
             }
             for column in shown
         ],
@@ -197,9 +191,7 @@ def quantise(joints: np.ndarray, skeleton: Skeleton) -> dict[str, Any]:
     if metres.ndim != 3 or metres.shape[1:] != (skeleton.num_joints, 3) or len(metres) == 0:
         raise UserError(f"report: a motion has shape {metres.shape}, expected [T, {skeleton.num_joints}, 3]")
     if not np.isfinite(metres).all():
-        raise UserError(
-            "report: a motion has joints that are not finite; the model that made it has diverged"
-        )
+        raise UserError("report: a motion has joints that are not finite; the model that made it has diverged")
     step = max(STEP_M, float(np.abs(metres).max()) / 32767)
     data = np.rint(metres / step).astype("<i2").tobytes()
     return {"frames": len(metres), "step": step, "data": base64.b64encode(data).decode("ascii")}

@@ -26,9 +26,7 @@ def parse_tau(tau: float | str) -> float | Quantile:
     except ValueError:
         value = math.nan
     if math.isnan(value) or (text.startswith("q") and not 0 <= value <= 1):
-        raise UserError(
-            f"tau is {tau!r}: give a reward (0.45) or a quantile of the real pairs' rewards (q0.05)"
-        )
+        raise UserError(f"tau is {tau!r}: give a reward (0.45) or a quantile of the real pairs' rewards (q0.05)")
     return Quantile(value) if text.startswith("q") else value
 
 
@@ -42,12 +40,8 @@ def resolve_tau(tau: float | str, real: Tensor, reward_range: tuple[float, float
     low, high = reward_range
     if isinstance(parsed, float):
         if math.isfinite(parsed) and not low <= parsed <= high:
-            raise UserError(
-                f"tau is {parsed:g}, the reward lies in {low:g}..{high:g}: try a quantile such as q0.05"
-            )
+            raise UserError(f"tau is {parsed:g}, the reward lies in {low:g}..{high:g}: try a quantile such as q0.05")
         return parsed
     if real.numel() == 0 or not torch.isfinite(real).all():
-        raise UserError(
-            f"tau {tau!r} needs rewards of real pairs; there are {real.numel()}, or some are not finite"
-        )
+        raise UserError(f"tau {tau!r} needs rewards of real pairs; there are {real.numel()}, or some are not finite")
     return float(torch.quantile(real.double(), parsed.q))

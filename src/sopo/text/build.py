@@ -22,6 +22,4 @@ def text_encoder(name: str, models: Path | None = None, cache: Path | None = Non
         return HashedWords(int(width))
     if name in MODELS:
         return CachedEncoder(PretrainedEncoder(name, models), cache)
-    raise UserError(
-        f"no text encoder is called {name!r}: choose hashed-WIDTH (hashed-256), {', '.join(MODELS)}"
-    )
+    raise UserError(f"no text encoder is called {name!r}: choose hashed-WIDTH (hashed-256), {', '.join(MODELS)}")

@@ -115,9 +115,7 @@ def _bones(
     order = np.argsort(seen[1:, 2] + seen[parents, 2])
     segments = np.stack((seen[1:, :2], seen[parents, :2]), axis=1)[order] + shift
     colours = [colour or _side_colour(skeleton, joint + 1) for joint in order]
-    return LineCollection(
-        list(segments), colors=colours, linewidths=width, capstyle="round", zorder=1 if colour else 2
-    )
+    return LineCollection(list(segments), colors=colours, linewidths=width, capstyle="round", zorder=1 if colour else 2)
 
 
 def _side_colour(skeleton: Skeleton, joint: int) -> str:

@@ -85,6 +85,4 @@ def _floor(near: np.ndarray, shift: np.ndarray) -> LineCollection:
     steps = np.arange(-REACH_M, REACH_M + CELL_M, CELL_M)
     x, z = (np.round(near[axis] / CELL_M) * CELL_M + steps for axis in (0, 2))
     ends = [[(a, 0, z[0]), (a, 0, z[-1])] for a in x] + [[(x[0], 0, b), (x[-1], 0, b)] for b in z]
-    return LineCollection(
-        list(project(np.array(ends))[..., :2] + shift), colors=FLOOR, linewidths=0.6, zorder=0
-    )
+    return LineCollection(list(project(np.array(ends))[..., :2] + shift), colors=FLOOR, linewidths=0.6, zorder=0)
