@@ -11,7 +11,7 @@ from typing import Any
 from sopo.corpus.write import CorpusConfig, make_corpus
 from sopo.data.dataset import MotionDataset
 from sopo.diffusion.schedule import Sampling
-from sopo.evaluation.protocol import ProtocolConfig, Source, Table
+from sopo.evaluation.protocol import ProtocolConfig, Table
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
@@ -20,7 +20,7 @@ from sopo.recipes.examples import before_and_after
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.shipped import CHECKPOINTS, shipped
-from sopo.recipes.sources import generator_source
+from sopo.recipes.sources import Drawing, generator_source
 from sopo.reports.page import COLUMNS, Estimate, Report, write_page
 from sopo.reports.tables import as_json, print_table
 from sopo.rewards.reward import Reward
@@ -58,7 +58,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     base = load_generator(folders["generator"])
     test = load_dataset(data, "test", base)
     protocol = ProtocolConfig(runs=config.runs, seed=config.seed)
-    sources = {
+    sources: dict[str, Drawing] = {
         "base": generator_source(base, config.sampling, config.seed),
         "aligned": generator_source(aligned, config.sampling, config.seed),
     }
@@ -81,7 +81,7 @@ def _write_report(
     out: Path,
     table: Table,
     test: MotionDataset,
-    sources: dict[str, Source],
+    sources: dict[str, Drawing],
     reward: Reward,
     settings: dict[str, Any],
     facts: dict[str, Any],
