@@ -35,8 +35,14 @@ def corpus(tmp_path: Path) -> Path:
     [
         (["align", "--stepz", "3"], "--stepz"),
         (["data", "make", "--train", "many", "--out", "x"], "train"),
-        (["align", "--C", "0.5", "--generator", GENERATOR, "--reward", REWARD, "--data", "x", "--out", "y"], "C is 0.5"),
-        (["align", "--method", "ppo", "--generator", GENERATOR, "--reward", REWARD, "--data", "x", "--out", "y"], "sopo"),
+        (
+            ["align", "--C", "0.5", "--generator", GENERATOR, "--reward", REWARD, "--data", "x", "--out", "y"],
+            "C is 0.5",
+        ),
+        (
+            ["align", "--method", "ppo", "--generator", GENERATOR, "--reward", REWARD, "--data", "x", "--out", "y"],
+            "sopo",
+        ),
         (["align", "--generator", "gone", "--reward", REWARD, "--data", "x", "--out", "y"], "gone"),
         (["align", "--generator", REWARD, "--reward", REWARD, "--data", "x", "--out", "y"], "not a generator"),
         (["align", "--generator", GENERATOR, "--reward", REWARD, "--data", "gone", "--out", "y"], "gone"),
@@ -68,7 +74,17 @@ def test_truncated_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_damaged_data(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = (corpus / "train.txt").read_text().split()[0]
     path = corpus / "new_joint_vecs" / f"{key}.npy"
-    arguments = ["align", "--generator", GENERATOR, "--reward", REWARD, "--data", str(corpus), "--out", str(tmp_path / "y")]
+    arguments = [
+        "align",
+        "--generator",
+        GENERATOR,
+        "--reward",
+        REWARD,
+        "--data",
+        str(corpus),
+        "--out",
+        str(tmp_path / "y"),
+    ]
     capsys.readouterr()
     np.save(path, np.zeros((60, 7), dtype=np.float32))
     assert key in refused(arguments, capsys)

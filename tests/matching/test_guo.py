@@ -209,9 +209,7 @@ def test_both_stages_train() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, model.movement_encoder.parameters(), strict=True))
     texts = model.embed_texts(batch.captions)
     motions = model.embed_motions(statistics.denormalize(clips), batch.length)
-    assert (
-        retrieval(model.similarity(texts[:, None], motions[None]), ks=(1,))["t2m/R@1"] >= 0.5
-    )  # by chance 1/8
+    assert retrieval(model.similarity(texts[:, None], motions[None]), ks=(1,))["t2m/R@1"] >= 0.5  # by chance 1/8
 
 
 def _train(objective: torch.nn.Module, batch: Batch, steps: int) -> list[float]:

@@ -160,9 +160,7 @@ def test_many_motions_keep_their_order() -> None:
     length = torch.randint(1, 5, (600,)) * 4
     motions = torch.randn(600, 16, 23)
     found = model.embed_motions(motions, length)
-    torch.testing.assert_close(
-        found[577:], model.embed_motions(motions[577:], length[577:]), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(found[577:], model.embed_motions(motions[577:], length[577:]), atol=1e-5, rtol=0)
 
 
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:

@@ -107,9 +107,7 @@ def test_rotation_between_any_two_directions(u: np.ndarray, v: np.ndarray, oppos
 
 def test_an_arm_straight_up_is_encoded(make_joints: MakeJoints) -> None:
     joints = make_joints(HUMANML3D)
-    shoulder, elbow, wrist = (
-        HUMANML3D.joints.index(f"left_{part}") for part in ("shoulder", "elbow", "wrist")
-    )
+    shoulder, elbow, wrist = (HUMANML3D.joints.index(f"left_{part}") for part in ("shoulder", "elbow", "wrist"))
     joints[:, elbow] = joints[:, shoulder] + (0, 0.25, 0)
     joints[:, wrist] = joints[:, shoulder] + (0, 0.5, 0)
     features = encode_joints(joints, HUMANML3D)

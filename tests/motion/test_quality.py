@@ -48,9 +48,7 @@ def test_skating_counts_low_and_fast_feet() -> None:
 def test_jitter_is_the_jerk() -> None:
     joints = still()
     joints[..., 2] += 2.0 * seconds()[:, None] ** 3  # third derivative: 12
-    torch.testing.assert_close(
-        jitter(joints, full(joints), HUMANML3D), torch.tensor([12.0]), rtol=1e-3, atol=0
-    )
+    torch.testing.assert_close(jitter(joints, full(joints), HUMANML3D), torch.tensor([12.0]), rtol=1e-3, atol=0)
     smooth = still()
     smooth[..., 2] += 2.0 * seconds()[:, None] ** 2
     assert jitter(smooth, full(smooth), HUMANML3D).item() < 0.05
@@ -68,9 +66,7 @@ def test_penetration_is_the_depth_in_metres() -> None:
 def test_padding_does_not_matter(measure) -> None:
     joints = still(3) + 0.05 * torch.randn(3, FRAMES, 22, 3)
     length = torch.tensor([FRAMES, 17, 2])
-    expected = [
-        measure(joints[n : n + 1, :frames], length[n : n + 1], HUMANML3D) for n, frames in enumerate(length)
-    ]
+    expected = [measure(joints[n : n + 1, :frames], length[n : n + 1], HUMANML3D) for n, frames in enumerate(length)]
     for n, frames in enumerate(length):
         joints[n, frames:] = float("nan")
     torch.testing.assert_close(measure(joints, length, HUMANML3D), torch.cat(expected))

@@ -15,9 +15,7 @@ from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, KIT
 from sopo.reports.page import Column, Example, Report, compare, quantise, sides, thin, write_page
 
-HOSTILE = (
-    "</script><script>document.documentElement.dataset.error='owned'</script><!-- {{script}} \u2028 & <b>"
-)
+HOSTILE = "</script><script>document.documentElement.dataset.error='owned'</script><!-- {{script}} \u2028 & <b>"
 
 
 def joints(frames: int, seed: int = 0) -> np.ndarray:
@@ -140,9 +138,7 @@ def test_a_change_counts_only_beyond_both_intervals(better: str, value: float, v
 
 def test_change_is_relative_to_base_and_for_closer_to_its_distance() -> None:
     assert compare(Column("x", "higher"), estimate(0.6), estimate(0.5), None)["change"] == pytest.approx(0.2)
-    assert compare(Column("x", "closer"), estimate(0.75), estimate(0.5), estimate(1.0))[
-        "change"
-    ] == pytest.approx(-0.5)
+    assert compare(Column("x", "closer"), estimate(0.75), estimate(0.5), estimate(1.0))["change"] == pytest.approx(-0.5)
     assert compare(Column("x", "lower"), estimate(0.6), estimate(0.0), None)["change"] is None
 
 

@@ -32,9 +32,7 @@ def test_parsed() -> None:
     assert parse_tau(1) == 1.0
 
 
-@pytest.mark.parametrize(
-    "tau", ["", "q", "q1.5", "q-0.1", "qnan", "nan", "p0.05", "0.05q", "qq0.1", math.nan, "qinf"]
-)
+@pytest.mark.parametrize("tau", ["", "q", "q1.5", "q-0.1", "qnan", "nan", "p0.05", "0.05q", "qq0.1", math.nan, "qinf"])
 def test_nonsense_is_refused(tau: float | str) -> None:
     with pytest.raises(UserError, match=r"q0\.05"):
         parse_tau(tau)

@@ -63,9 +63,7 @@ def test_many_new_texts_are_saved_without_being_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 4, 60, 0.5, 0.99])
-def test_a_truncated_file_is_computed_anew(
-    tmp_path: Path, keep: float, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_truncated_file_is_computed_anew(tmp_path: Path, keep: float, caplog: pytest.LogCaptureFixture) -> None:
     CachedEncoder(Counting(), tmp_path).prepare(TEXTS)
     path = tmp_path / "counting.safetensors"
     content = path.read_bytes()

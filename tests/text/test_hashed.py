@@ -14,9 +14,7 @@ from sopo.text.hashed import MAX_TOKENS, HashedWords, split_words
 
 def test_vectors_do_not_depend_on_the_process_or_on_what_came_before() -> None:
     code = "from sopo.text.hashed import HashedWords as H; print(H(16).vectors(['walk'])[0, :4].tolist())"
-    elsewhere = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
+    elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     encoder = HashedWords(16)
     encoder.encode(["a person runs"])
     assert str(encoder.vectors(["walk"])[0, :4].tolist()) == elsewhere.strip()

@@ -29,9 +29,7 @@ def test_distilbert_keeps_both_marks_and_ignores_padding(tmp_path: Path) -> None
     transformers = pytest.importorskip("transformers")
     folder = tmp_path / "distilbert-base-uncased"
     folder.mkdir()
-    (folder / "vocab.txt").write_text(
-        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "walks"])
-    )
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "walks"]))
     transformers.DistilBertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     config = transformers.DistilBertConfig(vocab_size=8, dim=16, hidden_dim=16, n_layers=2, n_heads=2)
     transformers.DistilBertModel(config).save_pretrained(folder)
