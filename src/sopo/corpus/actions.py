@@ -115,6 +115,7 @@ def blend_arms(track: Track, sides: tuple[int, ...], weight: NDArray, pose: NDAr
 
 
 def arms_of(action: Action) -> tuple[int, ...]:
+    """The arms that an action moves: 0 left, 1 right."""
     return {"left": (0,), "right": (1,), "both": (0, 1)}[action.side or "both"]
 
 
@@ -147,6 +148,7 @@ def _travel(track: Track, start: float, end: float, speed: float, period: float,
 
 
 def walk(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """Steps at a gait of the stated speed, ahead, back or to a side."""
     speed, period = (
         WALK_SPEED[action.speed or "normally"],
         WALK_STEP[action.speed or "normally"] / style.tempo,
@@ -160,11 +162,13 @@ def walk(track: Track, action: Action, start: float, end: float, style: Style) -
 
 
 def run(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """A walk with a flight phase and bent, swinging arms."""
     speed, period = RUN_SPEED[action.speed or "normally"], RUN_STEP[action.speed or "normally"] / style.tempo
     _travel(track, start, end, speed * style.tempo, period, style, run=True)
 
 
 def circle(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """A walk along an arc to one side."""
     speed, period = (
         WALK_SPEED[action.speed or "normally"],
         WALK_STEP[action.speed or "normally"] / style.tempo,
@@ -181,6 +185,7 @@ def _curve(track: Track, action: Action, start: float, end: float, angle: float)
 
 
 def sidestep(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many steps to a side, the second foot closing up."""
     count = action.count or 1
     period = (end - start) / count
     lead = 0 if action.direction == "left" else 1
@@ -195,6 +200,7 @@ def sidestep(track: Track, action: Action, start: float, end: float, style: Styl
 
 
 def turn(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """A turn on the spot, in small steps."""
     around = action.direction == "around"
     left = action.direction == "left" or (around and style.lean > 0)
     angle = (3.0 if around else 1.55) * (1 if left else -1)
@@ -214,6 +220,7 @@ def turn(track: Track, action: Action, start: float, end: float, style: Style) -
 
 
 def jump(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many jumps with ballistic flight, on the spot or ahead or back."""
     count, time = action.count or 1, track.time
     period = (end - start) / count
     length = {"up": 0.0, "forward": 0.6, "backward": -0.45}[action.direction or "up"] * style.amplitude
@@ -240,6 +247,7 @@ def jump(track: Track, action: Action, start: float, end: float, style: Style) -
 
 
 def kick(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many kicks of one leg, the body over the other."""
     count, time = action.count or 1, track.time
     foot = 0 if action.side == "left" else 1
     sign = 1 - 2 * foot
@@ -263,12 +271,14 @@ def kick(track: Track, action: Action, start: float, end: float, style: Style) -
 
 
 def squat(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many squats, hips down and up over planted feet."""
     count = action.count or 1
     down = pulses(track.time, start, (end - start) / count, count)
     _lower(track, down, 0.36 + 0.05 * style.amplitude)
 
 
 def crouch(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """Hips down, and they stay there."""
     down = ease((track.time - start) / 16) * ease((end - track.time + 12) / 12)
     _lower(track, down, 0.38 + 0.05 * style.amplitude)
 
@@ -281,6 +291,7 @@ def _lower(track: Track, down: NDArray, depth: float) -> None:
 
 
 def bow(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many bows, from the hips."""
     count = action.count or 1
     down = pulses(track.time, start, (end - start) / count, count)
     track.pitch += 0.7 * down * style.amplitude
@@ -296,6 +307,7 @@ def stand(track: Track, action: Action, start: float, end: float, style: Style) 
 
 
 def wave(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many waves of a raised forearm."""
     count, time = action.count or 1, track.time
     first, last = start + 7, end - 7
     cycles = np.clip((time - first) / (last - first), 0, 1) * count
@@ -305,6 +317,7 @@ def wave(track: Track, action: Action, start: float, end: float, style: Style) -
 
 
 def punch(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """So many punches; with both arms, both at once."""
     count, time = action.count or 1, track.time
     arms = arms_of(action)
     out = pulses(time, start + 8, (end - start - 14) / count, count) ** 1.5
@@ -316,6 +329,7 @@ def punch(track: Track, action: Action, start: float, end: float, style: Style) 
 
 
 def raise_arms(track: Track, action: Action, start: float, end: float, style: Style) -> None:
+    """Arms raised and lowered so many times: up, sideways or ahead."""
     count, period = action.count or 1, (end - start) / (action.count or 1)
     for index in range(count):
         begin = start + index * period

@@ -31,6 +31,8 @@ class Span:
 
 @dataclass(frozen=True)
 class Timeline:
+    """All segments of a clip in time, and how much of it is shown."""
+
     spans: tuple[Span, ...]
     crop: int  # frames dropped at the start, so that some clips begin amid a gait
     frames: int
