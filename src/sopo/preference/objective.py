@@ -67,7 +67,7 @@ class PreferenceObjective(nn.Module):
         self.method = method_by_name(config.method)
         if self.method.needs_pairs and pairs is None:
             raise UserError(
-                f"method {config.method} learns from mined pairs: make them with `sopo pairs mine`, pass --pairs"
+                f"method {config.method} learns from mined pairs, which no command makes yet: choose sopo or online-dpo"
             )
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")

@@ -1,7 +1,7 @@
 """The recipe of the shipped checkpoints: `make checkpoints`.
 
 The procedural corpus, then reward, evaluator and generator, each with its own seed; an interrupted call goes
-on where it stopped. Nothing but the procedural corpus is seen (SPEC section 9).
+on where it stopped. Nothing but the procedural corpus is seen.
 """
 
 from __future__ import annotations

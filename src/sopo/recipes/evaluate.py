@@ -34,7 +34,7 @@ def measure(
 
 
 def rule_witness(dataset: MotionDataset) -> Witness | None:
-    """The rule-based checker as a witness, where the folder records what its captions say (SPEC 7)."""
+    """The rule-based checker as a witness, where the folder records what its captions say."""
     index = Path(dataset.root) / "corpus.jsonl"
     if not index.is_file():
         return None
