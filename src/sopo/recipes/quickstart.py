@@ -37,7 +37,7 @@ class QuickstartConfig:
 
     train_clips: int = 1200
     test_clips: int = 320
-    steps: int = 150
+    steps: int = 120
     runs: int = 20
     seed: int = 0
     sampling: Sampling = dataclasses.field(default_factory=lambda: Sampling("ddim", 10, 2.5))
@@ -50,7 +50,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     data = out / "data"
     if not data.is_dir():
         with progress("making the corpus") as report:
-            size = CorpusConfig(train=config.train_clips, val=0, test=config.test_clips, seed=config.seed + 1)
+            size = CorpusConfig(train=config.train_clips, val=0, test=config.test_clips, seed=config.seed)
             make_corpus(data, size, report)
     preference = PreferenceConfig(**PRESETS["stable"])
     loop = LoopConfig(**(LOOP_STABLE | {"steps": config.steps, "seed": config.seed}))
