@@ -65,3 +65,7 @@ def _leaf(verb: Verb) -> Parser:
     parser.add_argument("--config", action="config", help="YAML file of the flags below; flags override it")
     verb.prepare(parser)
     return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ from sopo.preference.objective import PairSource, PreferenceConfig, PreferenceOb
 from sopo.randomness import numpy_rng
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
-from sopo.recipes.record import write_run
+from sopo.recipes.record import save_model, write_run
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau
 from sopo.training.loop import LoopConfig, fit
@@ -42,8 +42,8 @@ def align(
     write_run(out / "run", settings, preference, loop)
     objective = PreferenceObjective(policy, scorer, preference, tau, pairs)
     fit(objective, training_batches(dataset, loop), loop, out / "run", f"aligning with {preference.method}")
-    policy.eval().save_pretrained(out)
-    return policy
+    save_model(policy, out)
+    return policy.eval()
 
 
 def real_rewards(dataset: MotionDataset, reward: Reward, seed: int) -> torch.Tensor:

@@ -19,7 +19,7 @@ from sopo.matching.tmr import TMR, TMRConfig
 from sopo.randomness import Draws
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset
-from sopo.recipes.record import write_run
+from sopo.recipes.record import save_model, write_run
 from sopo.training.loop import LoopConfig, fit
 
 
@@ -42,8 +42,8 @@ def train_generator(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -
     generator.normalizer.load_state_dict(dataset.normalizer.state_dict())
     write_run(out / "run", {"data": str(data), "model": dataclasses.asdict(generator.config)}, loop)
     fit(Pretraining(generator), training_batches(dataset, loop), loop, out / "run", "training the generator")
-    generator.eval().save_pretrained(out)
-    return generator
+    save_model(generator, out)
+    return generator.eval()
 
 
 def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> TMR:
@@ -55,8 +55,8 @@ def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> T
     write_run(out / "run", {"data": str(data)}, matcher.config, loop)
     objective = TMRObjective(matcher, dataset.normalizer, TMRWeights(noise=0.1))
     fit(objective.train(), training_batches(dataset, loop), loop, out / "run", "training the reward (TMR)")
-    matcher.eval().save_pretrained(out)
-    return matcher
+    save_model(matcher, out)
+    return matcher.eval()
 
 
 def train_evaluator(data: Path, out: Path, model: GuoConfig, loop: LoopConfig) -> GuoMatcher:
@@ -72,8 +72,8 @@ def train_evaluator(data: Path, out: Path, model: GuoConfig, loop: LoopConfig) -
     fit(movement.train(), batches, first, out / "run" / "movement", "training the evaluator, stage 1 of 2")
     matching = GuoObjective(matcher, dataset.normalizer)
     fit(matching.train(), batches, loop, out / "run" / "matching", "training the evaluator, stage 2 of 2")
-    matcher.requires_grad_(True).eval().save_pretrained(out)
-    return matcher
+    save_model(matcher.requires_grad_(True), out)
+    return matcher.eval()
 
 
 def statistics(dataset: MotionDataset) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
+
+from sopo.pretrained import Pretrained
+
 PACKAGES = ("sopo", "torch", "numpy", "accelerate", "diffusers")
 
 
@@ -28,11 +32,23 @@ def environment() -> dict[str, Any]:
 
 
 def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:
-    """Write ``folder/run.json``: the settings, each config dataclass under its name, the environment."""
+    """Write ``folder/run.json``: the settings, each config dataclass under its name, the environment.
+
+    Of several processes the first alone writes.
+    """
+    if not PartialState().is_main_process:
+        return
     record = dict(settings)
     for config in configs:
         record[type(config).__name__] = dataclasses.asdict(config)
     write_json(folder / "run.json", {**record, "environment": environment()})
+
+
+def save_model(model: Pretrained, folder: Path) -> None:
+    """Save ``model`` in eval mode; of several processes the first alone writes, and all wait for it."""
+    if PartialState().is_main_process:
+        model.eval().save_pretrained(folder)
+    PartialState().wait_for_everyone()
 
 
 def write_json(path: Path, content: Any) -> None:

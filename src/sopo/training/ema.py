@@ -27,14 +27,15 @@ class EMA:
     def applied(self) -> Iterator[None]:
         """The module carries the averaged weights inside this context."""
         kept = {name: p.detach().clone() for name, p in self.live.items()}
-        self._copy(self.average)
+        self.copy_in(self.average)
         try:
             yield
         finally:
-            self._copy(kept)
+            self.copy_in(kept)
 
     @torch.no_grad()
-    def _copy(self, values: dict[str, Tensor]) -> None:
+    def copy_in(self, values: dict[str, Tensor]) -> None:
+        """Set the module's weights to ``values``."""
         for name, parameter in self.live.items():
             parameter.copy_(values[name])
 

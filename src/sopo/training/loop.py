@@ -126,7 +126,7 @@ def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path
     if log:
         log.close()
     if config.ema:
-        ema._copy(ema.average)
+        ema.copy_in(ema.average)
     return ema
 
 
