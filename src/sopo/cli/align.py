@@ -45,4 +45,4 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
     return [f"--{name}={value}" for name, value in flat(row).items()]
 
 
-ALIGN = Verb("fine-tune a generator with SoPo or a rival objective", _prepare, _run)
+ALIGN = Verb(_prepare, _run, before=preset_flags)

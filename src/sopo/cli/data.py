@@ -49,6 +49,6 @@ def _import(flags: Namespace) -> None:
     print(summary)
 
 
-MAKE = Verb("write the procedural corpus", _prepare_make, _make)
-CHECK = Verb("say what a motion folder holds, what is off and what to do", _prepare_check, _check)
-IMPORT = Verb("turn a folder of BVH and captions into the layout", _prepare_import, _import)
+MAKE = Verb(_prepare_make, _make)
+CHECK = Verb(_prepare_check, _check)
+IMPORT = Verb(_prepare_import, _import)

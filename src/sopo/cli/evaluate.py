@@ -49,4 +49,4 @@ def _run(flags: Namespace) -> None:
         write_json(flags.out, {**as_json(table), "seed": protocol.seed, "environment": environment()})
 
 
-EVALUATE = Verb("measure generators, or files of motions, under the protocol", _prepare, _run)
+EVALUATE = Verb(_prepare, _run)

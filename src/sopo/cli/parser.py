@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -26,11 +26,14 @@ class Parser(ArgumentParser):
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """A command: ``prepare`` adds its flags, ``run`` receives what they say."""
+    """A command: ``prepare`` adds its flags, ``run`` receives what they say.
 
-    help: str
+    before: the words after the verb -> flags that stand before them, so that theirs override.
+    """
+
     prepare: Callable[[Parser], None]
     run: Callable[[Namespace], None]
+    before: Callable[[Sequence[str]], Sequence[str]] = lambda words: ()
 
 
 def config_from(flags: Namespace, kind: type[ConfigT]) -> ConfigT:

@@ -31,5 +31,5 @@ def _results(flags: Namespace) -> None:
     results(flags.out, flags.markdown, config_from(flags, ResultsConfig), flags.checkpoints)
 
 
-QUICKSTART = Verb("align the shipped generator, measure it and show it", _prepare_quickstart, _quickstart)
-RESULTS = Verb("the full recipe: SoPo and the control over three seeds", _prepare_results, _results)
+QUICKSTART = Verb(_prepare_quickstart, _quickstart)
+RESULTS = Verb(_prepare_results, _results)

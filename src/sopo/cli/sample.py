@@ -25,4 +25,4 @@ def _run(flags: Namespace) -> None:
         print(path)
 
 
-SAMPLE = Verb("draw motions for captions", _prepare, _run)
+SAMPLE = Verb(_prepare, _run)

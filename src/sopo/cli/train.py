@@ -13,7 +13,7 @@ from sopo.recipes.pretrain import train_evaluator, train_generator, train_reward
 from sopo.training.loop import LoopConfig
 
 
-def _verb(help: str, model: type, small: object, loop: dict, train: object) -> Verb:
+def _verb(model: type, small: object, loop: dict, train: object) -> Verb:
     def prepare(parser: Parser) -> None:
         add_path(parser, "--data", "folder in the HumanML3D layout")
         add_path(parser, "--out", "folder for the model; its log and checkpoint lie in OUT/run")
@@ -24,11 +24,9 @@ def _verb(help: str, model: type, small: object, loop: dict, train: object) -> V
         train(flags.data, flags.out, config_from(flags, model), config_from(flags, LoopConfig))  # type: ignore[operator]
         print(f"trained: {flags.out}")
 
-    return Verb(help, prepare, run)
+    return Verb(prepare, run)
 
 
-GENERATOR = _verb("pre-train an MDM", MDMConfig, presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR, train_generator)
-REWARD = _verb("train the reward, TMR", TMRConfig, presets.TMR_SMALL, presets.LOOP_REWARD, train_reward)
-EVALUATOR = _verb(
-    "train the Guo et al. evaluator", GuoConfig, presets.GUO_SMALL, presets.LOOP_EVALUATOR, train_evaluator
-)
+GENERATOR = _verb(MDMConfig, presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR, train_generator)
+REWARD = _verb(TMRConfig, presets.TMR_SMALL, presets.LOOP_REWARD, train_reward)
+EVALUATOR = _verb(GuoConfig, presets.GUO_SMALL, presets.LOOP_EVALUATOR, train_evaluator)

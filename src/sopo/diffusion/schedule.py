@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
 from sopo.errors import UserError
 
 Prediction = Literal["sample", "epsilon"]
+Schedule = Literal["cosine", "scaled-linear"]
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -35,6 +35,9 @@ class Diffusion:
     """A cosine schedule of ``steps`` (MDM, ``squaredcos_cap_v2``), forward process and samplers."""
 
     def __init__(self, steps: int, prediction: Prediction = "sample") -> None:
+        # Here, as it takes more than a second: commands that only read flags shall not wait for it.
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
         self.steps = steps
         self.prediction = prediction
         self.forward_process = DDPMScheduler(steps, beta_schedule="squaredcos_cap_v2")
@@ -58,9 +61,8 @@ class Diffusion:
         if steps > self.steps:
             raise UserError(f"sampling steps is {steps}, the model was trained with {self.steps}")
         eta = float(sampling.sampler == "ddpm")
-        # Trailing spacing starts at pure noise, where the model was trained to start, however few the steps.
-        timesteps = [round(self.steps * (steps - i) / steps) - 1 for i in range(steps)]
-        levels = [*self.alpha_bar[timesteps].tolist(), 1.0]
+        timesteps, last = self._timesteps(steps)
+        levels = [*self.alpha_bar[timesteps].tolist(), last]
         x = noise()
         for step, level, after in zip(timesteps, levels, levels[1:], strict=False):
             out = denoiser(x, torch.full((len(x),), step, device=x.device))
@@ -73,3 +75,10 @@ class Diffusion:
             if variance > 0:
                 x = x + variance**0.5 * noise()
         return x
+
+    def _timesteps(self, steps: int) -> tuple[list[int], float]:
+        """The steps to visit, noisiest first, and the level of signal that is reached behind the last."""
+        if self.schedule == "scaled-linear":  # as MLD: "leading" from 1 (981, ..., 21, 1), never quite clean
+            return [(steps - 1 - i) * (self.steps // steps) + 1 for i in range(steps)], self.alpha_bar[0].item()
+        # Trailing spacing starts at pure noise, where the model was trained to start, however few the steps.
+        return [round(self.steps * (steps - i) / steps) - 1 for i in range(steps)], 1.0
