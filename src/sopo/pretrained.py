@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_type_hints
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -58,18 +58,29 @@ class Pretrained(nn.Module):
         kind = fields.pop("kind", None)
         if kind != cls.kind:
             raise UserError(f"{folder}: holds a model of kind {kind!r}, expected {cls.kind!r}")
-        known = {field.name for field in dataclasses.fields(cls.Config)}
-        if unknown := sorted(set(fields) - known):
-            raise UserError(f"{folder / CONFIG_FILE}: unknown entries {unknown}; written by another version?")
-        for name, value in fields.items():
-            if isinstance(value, list):
-                fields[name] = tuple(value)
+        config = build_config(cls.Config, fields, str(folder / CONFIG_FILE))
         try:
-            model = cls(cls.Config(**fields))
+            model = cls(config)
         except (TypeError, ValueError) as error:
             raise UserError(f"{folder / CONFIG_FILE}: {error}") from error
         load_weights(model, read_weights(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE))
         return model.eval()
+
+
+def build_config(kind: type, fields: dict[str, Any], source: str) -> Any:
+    """A config dataclass, and those nested in it, from JSON; UserError on entries it does not know."""
+    known = get_type_hints(kind)
+    if unknown := sorted(set(fields) - {field.name for field in dataclasses.fields(kind)}):
+        raise UserError(f"{source}: unknown entries {unknown}; written by another version?")
+    values = {}
+    for name, value in fields.items():
+        if isinstance(value, dict) and dataclasses.is_dataclass(known[name]):
+            value = build_config(known[name], value, source)  # type: ignore[arg-type]
+        values[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{source}: {error}") from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -32,15 +32,20 @@ class Sampling:
 
 
 class Diffusion:
-    """A cosine schedule of ``steps`` (MDM, ``squaredcos_cap_v2``), forward process and samplers."""
+    """A schedule of ``steps``: MDM's cosine or MLD's scaled-linear one; forward process and samplers."""
 
-    def __init__(self, steps: int, prediction: Prediction = "sample") -> None:
+    def __init__(self, steps: int, prediction: Prediction = "sample", schedule: Schedule = "cosine") -> None:
         # Here, as it takes more than a second: commands that only read flags shall not wait for it.
         from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
         self.steps = steps
         self.prediction = prediction
-        self.forward_process = DDPMScheduler(steps, beta_schedule="squaredcos_cap_v2")
+        self.schedule = schedule
+        self.forward_process = (
+            DDPMScheduler(steps, beta_schedule="squaredcos_cap_v2")
+            if schedule == "cosine"
+            else DDPMScheduler(steps, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+        )
         self.alpha_bar = (1 - self.forward_process.betas.double()).cumprod(0)
 
     def add_noise(self, x: Tensor, noise: Tensor, step: Tensor) -> Tensor:

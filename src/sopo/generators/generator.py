@@ -63,7 +63,7 @@ class Generator(Pretrained):
 
     @abstractmethod
     def decode(self, x: Tensor, length: Tensor) -> Tensor:
-        """x [N, ...] -> raw features [N, T, D], zero after ``length``."""
+        """x [N, ...] -> raw features [N, T, D], zero after ``length``; T is the longest length or more."""
 
     @abstractmethod
     def sample(

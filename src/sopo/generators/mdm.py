@@ -19,6 +19,7 @@ from sopo.errors import UserError
 from sopo.generators.generator import Generator, NoiseDraw
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, sinusoids
+from sopo.nn.frames import fold_frames, unfold_frames
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
@@ -116,13 +117,8 @@ class MDM(Generator):
 
     def denoise(self, x: Tensor, step: Tensor, length: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
         """x_t [N, T, D], step [N], length [N] -> x_0 [N, T, D]."""
-        p = self.config.frames_per_token
-        frames = x.shape[1]
-        if p > 1:  # what lies behind the end must not reach the last frames through the token they share
-            x = x * length_mask(length, frames)[..., None]
-        x = nn.functional.pad(x, (0, 0, 0, -frames % p))
-        tokens = self.embed_frames(x.reshape(len(x), x.shape[1] // p, -1))  # [N, T/p, W]
-        hidden = (length + p - 1) // p
+        frames, hidden = fold_frames(x, length, self.config.frames_per_token)
+        tokens = self.embed_frames(frames)  # [N, T/p, W]
         time = self.embed_step(step)[:, None]  # [N, 1, W]
         leading = 1 if self.config.architecture == "encoder" or self.config.step_token else 0
         if self.config.architecture == "encoder":
@@ -135,7 +131,7 @@ class MDM(Generator):
             out = self.transformer(tokens, src_key_padding_mask=ignore)
         else:
             out = self.transformer(tokens, memory + time, tgt_key_padding_mask=ignore, memory_key_padding_mask=padding)
-        return self.predict(out[:, leading:]).reshape(len(x), x.shape[1], -1)[:, :frames]
+        return unfold_frames(self.predict(out[:, leading:]), x.shape[1], self.config.frames_per_token)
 
     # The contract --------------------------------------------------------------------------------------
 

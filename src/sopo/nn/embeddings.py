@@ -26,10 +26,11 @@ class StepEmbedding(nn.Module):
 
     table: Tensor
 
-    def __init__(self, width: int, positions: int = 5000) -> None:
+    def __init__(self, width: int, positions: int = 5000, sinusoid: int | None = None) -> None:
+        """sinusoid: its width, ``width`` unless given."""
         super().__init__()
-        self.register_buffer("table", sinusoids(positions, width), persistent=False)
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.register_buffer("table", sinusoids(positions, sinusoid or width), persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(sinusoid or width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, step: Tensor) -> Tensor:
         """step [B] int64 -> [B, width]."""

@@ -1,0 +1,186 @@
+"""MLD, motion latent diffusion (Chen et al., CVPR 2023), and MLD*, its reproduction in MotionLCM.
+
+Diffusion runs on the latents of a frozen motion VAE. Published: one latent token of 256, epsilon prediction,
+1000 steps of a scaled-linear schedule, 50 DDIM steps guided at 7.5, one pooled text vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sopo.batch import Batch, length_mask
+from sopo.diffusion.schedule import Diffusion, Prediction, Sampling, Schedule
+from sopo.errors import UserError
+from sopo.generators.generator import Generator, NoiseDraw
+from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
+from sopo.motion.normalize import Normalizer
+from sopo.nn.embeddings import StepEmbedding
+from sopo.nn.skip_transformer import SkipTransformer
+from sopo.nn.text_mixer import TextMixer
+from sopo.randomness import Draws
+from sopo.text import text_encoder
+from sopo.text.encoder import TextEmbedding
+
+
+@dataclass(frozen=True)
+class MLDConfig:
+    """Sizes of the denoiser; the defaults are MLD's. MLD*: sentence-t5-large; its v2 has no ``text_relu``."""
+
+    vae: MotionVAEConfig = field(default_factory=MotionVAEConfig)
+    width: int = 256
+    feedforward: int = 1024
+    layers: int = 9
+    heads: int = 4
+    dropout: float = 0.1
+    text_encoder: str = "clip-vit-l14"
+    text_relu: bool = True
+    text_layers: int = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
+    text_tokens: int = 4
+    step_width: int = 768  # of the step's sinusoid
+    schedule: Schedule = "scaled-linear"
+    prediction: Prediction = "epsilon"
+    diffusion_steps: int = 1000
+    default_steps: int = 50  # of sampling
+    drop_condition: float = 0.1
+    max_positions: int = 500
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
+
+    @property
+    def features(self) -> int:
+        return self.vae.features
+
+
+class MLD(Generator):
+    """x is the latent [N, k, W], standardised by ``latents``; the VAE inside is frozen."""
+
+    Config = MLDConfig
+    kind = "mld"
+
+    def __init__(self, config: MLDConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text = text_encoder(config.text_encoder)
+        self.diffusion = Diffusion(config.diffusion_steps, config.prediction, config.schedule)
+        self.vae = MotionVAE(config.vae).requires_grad_(False).eval()
+        size = config.vae.latent_tokens * config.vae.latent_width
+        self.latents = Normalizer(torch.zeros(size), torch.ones(size))  # the published models' leave them alone
+        width, latent = config.width, config.vae.latent_width
+        shape: dict[str, Any] = {
+            "nhead": config.heads,
+            "dim_feedforward": config.feedforward,
+            "dropout": config.dropout,
+            "activation": "gelu",
+            "batch_first": True,
+        }
+        self.embed_step = StepEmbedding(width, config.diffusion_steps, config.step_width)
+        self.embed_text = nn.Linear(self.text.width, width)
+        if config.text_layers:
+            self.text_mixer = TextMixer(
+                width, config.text_layers, config.heads, config.feedforward, config.dropout, config.text_tokens
+            )
+        self.embed_latent = nn.Linear(latent, width) if latent != width else nn.Identity()
+        self.predict = nn.Linear(width, latent) if latent != width else nn.Identity()
+        self.positions = nn.Parameter(torch.rand(config.max_positions, width))
+        self.transformer = SkipTransformer(lambda: nn.TransformerEncoderLayer(width, **shape), config.layers, width)
+
+    @property
+    def normalizer(self) -> Normalizer:  # type: ignore[override]
+        return self.vae.normalizer
+
+    def train(self, mode: bool = True) -> MLD:
+        super().train(mode)
+        self.vae.eval()  # frozen: its dropout never runs
+        return self
+
+    # The network ---------------------------------------------------------------------------------------
+
+    def read(self, condition: TextEmbedding) -> Tensor:
+        """Text for the denoiser: [N, tokens, W]."""
+        if self.config.text_layers:
+            return self.text_mixer(self.embed_text(condition.tokens), ~condition.mask)
+        pooled = condition.pooled[:, None]
+        return self.embed_text(pooled.relu() if self.config.text_relu else pooled)
+
+    def nothing(self, count: int) -> Tensor:
+        """The unconditional ``read``: the empty text's, [count, tokens, W]."""
+        empty = self.text.encode([""]).to(self.normalizer.mean.device)
+        return self.read(empty).expand(count, -1, -1)
+
+    def denoise(self, x: Tensor, step: Tensor, text: Tensor) -> Tensor:
+        """x_t [N, k, W_latent], step [N], text of ``read`` -> epsilon or x_0, like x."""
+        tokens = torch.cat([self.embed_latent(x), self.embed_step(step)[:, None], text], dim=1)
+        out = self.transformer(tokens + self.positions[: tokens.shape[1]])
+        return self.predict(out[:, : x.shape[1]])
+
+    # The contract --------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Tensor:
+        """The posterior's mean."""
+        return self.standardize(self.vae.encode(batch.motion, batch.length)[0])
+
+    def decode(self, x: Tensor, length: Tensor) -> Tensor:
+        z = self.latents.denormalize(x.flatten(1)).view_as(x)
+        frames = int(length.max())
+        motion = self.normalizer.denormalize(self.vae.decode(z, length, frames))
+        return motion * length_mask(length, frames)[..., None]
+
+    @torch.no_grad()
+    def sample(
+        self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
+    ) -> Tensor:
+        vae, rows = self.config.vae, len(condition.mask) * K
+        text = self.read(condition).repeat_interleave(K, dim=0)
+        both = torch.cat([text, self.nothing(rows)]) if sampling.guidance != 1.0 else text
+
+        def noise() -> Tensor:
+            return draws.normal(K, vae.latent_tokens, vae.latent_width).flatten(0, 1)
+
+        def denoiser(x: Tensor, step: Tensor) -> Tensor:
+            if sampling.guidance == 1.0:
+                return self.denoise(x, step, text)
+            conditional, unconditional = self.denoise(x.repeat(2, 1, 1), step.repeat(2), both).chunk(2)
+            return unconditional + sampling.guidance * (conditional - unconditional)
+
+        steps = sampling.steps or self.config.default_steps
+        return self.diffusion.sample(denoiser, noise, replace(sampling, steps=steps))
+
+    def draw(self, x: Tensor, draws: Draws) -> NoiseDraw:
+        return NoiseDraw(draws.integers(self.config.diffusion_steps), draws.normal(*x.shape[1:]))
+
+    def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
+        return self.error(x, draw, self.read(condition))
+
+    def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
+        with torch.no_grad():  # a sample of the posterior, not its mean (published)
+            mu, std = self.vae.encode(batch.motion, batch.length)
+            x = self.standardize(mu + std * draws.normal(*mu.shape[1:]))
+        text = self.read(self.embed(batch.captions))
+        if self.training:
+            keep = draws.uniform() >= self.config.drop_condition
+            text = torch.where(keep[:, None, None], text, self.nothing(len(text)))
+        return self.error(x, self.draw(x, draws), text).mean()
+
+    def error(self, x: Tensor, draw: NoiseDraw, text: Tensor) -> Tensor:
+        """|| prediction - target ||^2, the mean over the latent: [N] (Sec. 4.4)."""
+        noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
+        prediction = self.denoise(noisy, draw.step, text)
+        return (prediction - self.diffusion.target(x, draw.noise)).square().mean((1, 2))
+
+    # Latents -------------------------------------------------------------------------------------------
+
+    def standardize(self, z: Tensor) -> Tensor:
+        """The VAE's latents [N, k, W] as the diffusion sees them."""
+        return self.latents.normalize(z.flatten(1)).view_as(z)
+
+    def measure_latents(self, z: Tensor) -> None:
+        """Take the statistics of ``latents`` from the training motions' latents [N, k, W]."""
+        flat = z.flatten(1)
+        self.latents.load_state_dict({"mean": flat.mean(0), "std": flat.std(0).clamp(min=1e-4)})

@@ -1,0 +1,106 @@
+"""The motion VAE of MLD (Chen et al., CVPR 2023): a whole motion as a few latent tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sopo.batch import Batch, length_mask
+from sopo.errors import UserError
+from sopo.motion.decode import decode_joints
+from sopo.motion.normalize import Normalizer
+from sopo.motion.skeleton import skeleton_for_features
+from sopo.nn.frames import fold_frames, unfold_frames
+from sopo.nn.skip_transformer import SkipTransformer
+from sopo.pretrained import Pretrained
+from sopo.randomness import Draws
+
+
+@dataclass(frozen=True)
+class MotionVAEConfig:
+    """Sizes; the defaults are the published ones, latent [1, 256] of MLD (MLD* v2: 16 tokens of 32)."""
+
+    features: int = 263
+    width: int = 256
+    feedforward: int = 1024
+    layers: int = 9
+    heads: int = 4
+    dropout: float = 0.1
+    latent_tokens: int = 1
+    latent_width: int = 256
+    frames_per_token: int = 1
+    max_positions: int = 500
+    kl: float = 1e-4  # weight of the divergence from N(0, 1)
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UserError(f"width is {self.width}: must be a multiple of heads = {self.heads}")
+        if min(self.latent_tokens, self.latent_width, self.frames_per_token) < 1:
+            raise UserError("latent_tokens, latent_width and frames_per_token must be 1 or more")
+
+
+class MotionVAE(Pretrained):
+    """Normalised features [N, T, D] <-> latents [N, k, W]: an encoder to N(mu, std), a decoder back."""
+
+    Config = MotionVAEConfig
+    kind = "motion-vae"
+
+    def __init__(self, config: MotionVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, token = config.width, config.features * config.frames_per_token
+        shape: dict[str, Any] = {
+            "nhead": config.heads,
+            "dim_feedforward": config.feedforward,
+            "dropout": config.dropout,
+            "activation": "gelu",
+            "batch_first": True,
+        }
+        self.normalizer = Normalizer(torch.zeros(config.features), torch.ones(config.features))
+        self.distribution_tokens = nn.Parameter(torch.randn(2 * config.latent_tokens, width))
+        self.encoder_positions = nn.Parameter(torch.rand(config.max_positions, width))
+        self.decoder_positions = nn.Parameter(torch.rand(config.max_positions, width))
+        self.embed_frames = nn.Linear(token, width)
+        self.encoder = SkipTransformer(lambda: nn.TransformerEncoderLayer(width, **shape), config.layers, width)
+        self.decoder = SkipTransformer(lambda: nn.TransformerDecoderLayer(width, **shape), config.layers, width)
+        self.predict = nn.Linear(width, token)
+        projected = config.latent_width != width
+        self.to_latent = nn.Linear(width, config.latent_width) if projected else nn.Identity()
+        self.from_latent = nn.Linear(config.latent_width, width) if projected else nn.Identity()
+
+    def encode(self, motion: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised motion [N, T, D], length [N] -> mu, std [N, k, W] of the latent's normal distribution."""
+        frames, valid = fold_frames(motion, length, self.config.frames_per_token)
+        tokens = self.distribution_tokens.expand(len(frames), -1, -1)
+        x = torch.cat([tokens, self.embed_frames(frames)], dim=1)
+        count = tokens.shape[1]
+        ignore = ~length_mask(valid + count, x.shape[1])
+        out = self.encoder(x + self.encoder_positions[: x.shape[1]], src_key_padding_mask=ignore)
+        mu, log_variance = self.to_latent(out[:, :count]).chunk(2, dim=1)
+        return mu, (0.5 * log_variance).exp()
+
+    def decode(self, z: Tensor, length: Tensor, frames: int) -> Tensor:
+        """z [N, k, W], length [N] -> normalised motion [N, frames, D], zero after ``length``."""
+        p = self.config.frames_per_token
+        valid = (length + p - 1) // p
+        queries = self.decoder_positions[: -(-frames // p)].expand(len(z), -1, -1)
+        ignore = ~length_mask(valid, queries.shape[1])
+        out = self.predict(self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=ignore))
+        return unfold_frames(out, frames, p) * length_mask(length, frames)[..., None]
+
+    def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
+        """SmoothL1 of features and of joints (metres) over valid frames, plus the weighted divergence; scalar."""
+        mu, std = self.encode(batch.motion, batch.length)
+        z = mu + std * draws.normal(*mu.shape[1:])
+        motion = self.decode(z, batch.length, batch.motion.shape[1])
+        skeleton = skeleton_for_features(self.config.features)
+        joints, real = (
+            decode_joints(self.normalizer.denormalize(x), skeleton)[batch.mask] for x in (motion, batch.motion)
+        )
+        divergence = 0.5 * (mu.square() + std.square() - 1 - 2 * std.log()).mean()
+        reconstruction = F.smooth_l1_loss(motion[batch.mask], batch.motion[batch.mask])
+        return reconstruction + F.smooth_l1_loss(joints, real) + self.config.kl * divergence

@@ -1,0 +1,25 @@
+"""Neighbouring frames as one token: the cheapest way to make a short sequence of a long motion."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from sopo.batch import length_mask
+
+
+def fold_frames(x: Tensor, length: Tensor, per_token: int) -> tuple[Tensor, Tensor]:
+    """[N, T, D], length [N] frames -> tokens [N, ceil(T / p), p D] and how many of them are valid, [N].
+
+    With p > 1 frames behind the end are zeroed: they must not reach the last token through its frames.
+    """
+    if per_token == 1:
+        return x, length
+    x = x * length_mask(length, x.shape[1])[..., None]
+    x = F.pad(x, (0, 0, 0, -x.shape[1] % per_token))
+    return x.reshape(len(x), x.shape[1] // per_token, -1), (length + per_token - 1) // per_token
+
+
+def unfold_frames(tokens: Tensor, frames: int, per_token: int) -> Tensor:
+    """Tokens [N, n, p D] -> [N, frames, D]; n p >= frames."""
+    return tokens.reshape(len(tokens), tokens.shape[1] * per_token, -1)[:, :frames]
