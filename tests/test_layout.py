@@ -20,9 +20,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("motion", "nn", "diffusion"),
     ("text", "data", "viewer", "training"),
     ("generators", "matching", "corpus", "reports"),
-    ("rewards", "evaluation"),
+    ("rewards", "evaluation", "published"),
     ("preference",),
-    ("recipes",),
+    ("recipes", "toy"),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -39,6 +39,8 @@ VERBS: dict[str, Entry | dict[str, Entry]] = {
         "reward": Entry("train:REWARD", "train the reward, TMR"),
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
+    "convert": Entry("convert:CONVERT", "turn a released checkpoint into a folder that every command takes"),
+    "toy": Entry("toy:TOY", "train and draw Figure 2 of the paper on points of the plane"),
     "results": Entry("quickstart:RESULTS", "the full recipe: SoPo and the control over three seeds"),
 }
 

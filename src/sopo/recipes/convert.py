@@ -1,0 +1,47 @@
+"""A checkpoint as its authors released it -> a folder that every command takes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from sopo.errors import UserError
+from sopo.generators.generator import Generator
+from sopo.matching.matcher import Matcher
+from sopo.published.beside import Given
+from sopo.published.guo import read_guo
+from sopo.published.mdm import read_mdm
+from sopo.published.tmr import read_tmr
+
+SYSTEMS: dict[str, Callable[[Path, Given], Generator | Matcher]] = {
+    "mdm": read_mdm,
+    "tmr": read_tmr,
+    "guo": read_guo,
+}
+
+
+def convert(system: str, path: Path, out: Path, given: Given) -> Path:
+    """Write ``out``: config.json, model.safetensors, and the statistics inside once more as mean.npy and std.npy.
+
+    All or nothing. Raises UserError if a key, a shape or a file beside the checkpoint is off, or ``out`` is in use.
+    """
+    if system not in SYSTEMS:
+        raise UserError(f"no system is called {system!r}: choose {', '.join(SYSTEMS)}")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: exists; convert into a new folder")
+    model = SYSTEMS[system](path, given)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        folder = model.save_pretrained(staging / out.name)
+        statistics = model.normalizer.state_dict()
+        for name in ("mean", "std"):
+            np.save(folder / f"{name}.npy", statistics[name].numpy())
+        folder.replace(out)
+    finally:
+        shutil.rmtree(staging)
+    return out
