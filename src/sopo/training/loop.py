@@ -117,7 +117,7 @@ def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path
                 if accelerator.is_main_process:
                     state = {
                         "step": step + 1,
-                        "model": dict(_trainable_state(objective)),
+                        "model": dict(_moving_state(objective)),
                         "optimizer": optimizer.state_dict(),
                         "ema": ema.state_dict(),
                     }
@@ -130,8 +130,12 @@ def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path
     return ema
 
 
-def _trainable_state(objective: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    return ((name, p.detach()) for name, p in objective.named_parameters() if p.requires_grad)
+def _moving_state(objective: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """What a step changes: trainable parameters, and the buffers that a module names in ``moving_buffers``."""
+    yield from ((name, p.detach()) for name, p in objective.named_parameters() if p.requires_grad)
+    for prefix, module in objective.named_modules():
+        for name in getattr(module, "moving_buffers", ()):
+            yield f"{prefix}.{name}", module.get_buffer(name)
 
 
 def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, config: LoopConfig, path: Path) -> int:
@@ -139,7 +143,7 @@ def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, co
     if not path.is_file():
         return 0
     state = load_checkpoint(path)
-    own = dict(_trainable_state(objective))
+    own = dict(_moving_state(objective))
     fits = state.keys() >= {"step", "model", "optimizer", "ema"} and {
         name: value.shape for name, value in state["model"].items()
     } == {name: value.shape for name, value in own.items()}
