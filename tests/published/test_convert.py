@@ -25,6 +25,7 @@ from sopo.generators.generator import Generator
 from sopo.pretrained import read_config
 from sopo.randomness import Draws
 from sopo.recipes.build import load_generator, load_matcher
+from sopo.recipes.convert import SYSTEMS
 from sopo.text.encoder import TextEmbedding
 
 Manifest = Callable[[str], Any]
@@ -91,6 +92,30 @@ def test_mdm_without_its_settings_needs_to_be_told(tmp_path: Path, manifest: Man
     settings = read_config(tmp_path / "out")
     assert (settings["diffusion_steps"], settings["mask_frames"], settings["features"]) == (1000, False, 251)
     assert "exists" in refused("mdm", path, tmp_path / "out", "--diffusion_steps", "50", "--mask_frames", "true")
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "encoder"),
+    [
+        ("mld", "mld/manifest_humanml3d", "clip-vit-l14"),
+        ("mld", "mld/manifest_kit", "clip-vit-l14"),
+        ("mld-star", "mld_star/manifest_humanml3d_v1", "sentence-t5-large"),
+        ("mld-star", "mld_star/manifest_humanml3d_v2", "sentence-t5-large"),
+    ],
+)
+def test_mld(
+    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, system: str, name: str, encoder: str
+) -> None:
+    entries = manifest(f"{name}.json")
+    tensors = random_weights(entries["vae"], "vae.") | random_weights(entries["denoiser"], "denoiser.")
+    tensors["t2m_textencoder.hidden"] = torch.zeros(2)
+    torch.save({"state_dict": tensors, "epoch": 1222}, tmp_path / "mld.ckpt")
+    write_statistics(tmp_path, tensors["vae.skel_embedding.weight"].shape[1])
+    main(["convert", system, str(tmp_path / "mld.ckpt"), str(tmp_path / "out")])
+    generator = load_generator(tmp_path / "out")
+    assert generator.text.name == encoder
+    monkeypatch.setattr(generator.text, "encode", lambda texts: words(len(texts), 768))
+    draw(generator)
 
 
 def glove(folder: Path) -> Path:
@@ -221,7 +246,7 @@ def test_damaged_files(tmp_path: Path, evaluator: Path, refused: Refused, damage
     assert str(evaluator) in refused("guo", evaluator, tmp_path / "out")
 
 
-@pytest.mark.parametrize("system", ["mdm", "tmr", "guo"])
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_weights_of_another_system(tmp_path: Path, refused: Refused, system: str) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "w.pt")
     (tmp_path / "args.json").write_text("{}")
@@ -256,7 +281,7 @@ class Hidden(Trap):
 
 @pytest.mark.parametrize("kind", [Trap, Hidden])
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("system", ["mdm", "tmr", "guo"])
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_hostile_file_is_never_executed(
     tmp_path: Path, refused: Refused, system: str, legacy: bool, kind: type[Trap]
 ) -> None:

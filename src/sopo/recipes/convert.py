@@ -15,10 +15,13 @@ from sopo.matching.matcher import Matcher
 from sopo.published.beside import Given
 from sopo.published.guo import read_guo
 from sopo.published.mdm import read_mdm
+from sopo.published.mld import read_mld, read_mld_star
 from sopo.published.tmr import read_tmr
 
 SYSTEMS: dict[str, Callable[[Path, Given], Generator | Matcher]] = {
     "mdm": read_mdm,
+    "mld": read_mld,
+    "mld-star": read_mld_star,
     "tmr": read_tmr,
     "guo": read_guo,
 }
