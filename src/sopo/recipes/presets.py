@@ -7,6 +7,8 @@ from typing import Any
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.mdm import MDMConfig
+from sopo.generators.mld import MLDConfig
+from sopo.generators.motion_vae import MotionVAEConfig
 from sopo.matching.guo import GuoConfig
 from sopo.matching.tmr import TMRConfig
 
@@ -44,6 +46,38 @@ MDM_PRESETS: dict[str, MDMConfig] = {
         text_encoder="hashed-128",
         text_layers=2,
         frames_per_token=4,
+    ),
+}
+
+VAE_PRESETS: dict[str, MotionVAEConfig] = {
+    "published": MotionVAEConfig(),
+    "small": MotionVAEConfig(
+        width=128,
+        feedforward=256,
+        layers=5,
+        dropout=0.0,
+        latent_tokens=8,
+        latent_width=32,
+        frames_per_token=4,
+        max_positions=128,
+    ),
+}
+MLD_PRESETS: dict[str, MLDConfig] = {
+    "published": MLDConfig(),
+    "small": MLDConfig(
+        width=128,
+        feedforward=384,
+        layers=5,
+        dropout=0.0,
+        text_encoder="hashed-128",
+        text_layers=2,
+        text_tokens=4,
+        step_width=128,
+        schedule="cosine",
+        prediction="sample",
+        diffusion_steps=50,
+        default_steps=10,
+        max_positions=32,
     ),
 }
 

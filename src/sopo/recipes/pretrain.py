@@ -1,9 +1,10 @@
-"""Train a generator, the reward (TMR) or the evaluator (Guo et al.) from scratch on a motion folder."""
+"""Train a generator, its VAE, the reward (TMR) or the evaluator (Guo et al.) from scratch on a motion folder."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,37 +14,75 @@ from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM, MDMConfig
+from sopo.generators.mld import MLD, MLDConfig
+from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
 from sopo.matching.guo import GuoConfig, GuoMatcher
 from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective, TMRWeights
 from sopo.matching.tmr import TMR, TMRConfig
-from sopo.randomness import Draws
+from sopo.randomness import Draws, numpy_rng
 from sopo.recipes.batches import training_batches
-from sopo.recipes.build import load_dataset
+from sopo.recipes.build import check_features, load_dataset
 from sopo.recipes.record import save_model, write_run
 from sopo.training.loop import LoopConfig, fit
 
+LATENT_CLIPS = 2048  # enough for the mean and deviation of a latent
+ModelT = TypeVar("ModelT", bound=Generator | MotionVAE)
+
 
 class Pretraining(nn.Module):
-    """The generator's own training loss as an objective for the loop."""
+    """A model's own training loss as an objective for the loop."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, model: Generator | MotionVAE) -> None:
         super().__init__()
-        self.generator = generator
+        self.model = model
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        return self.generator.train().training_loss(batch, draws), {}
+        return self.model.train().training_loss(batch, draws), {}
 
 
-def train_generator(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -> Generator:
+def train_mdm(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -> MDM:
     """Pre-train an MDM on the train split of ``data``; saved in ``out``, its log and checkpoint in ``out/run``."""
     dataset = load_dataset(data, "train")
     torch.manual_seed(loop.seed)  # the weights' start; everything later follows from (seed, step)
     generator = MDM(dataclasses.replace(model, features=dataset.skeleton.num_features))
-    generator.normalizer.load_state_dict(dataset.normalizer.state_dict())
-    write_run(out / "run", {"data": str(data), "model": dataclasses.asdict(generator.config)}, loop)
-    fit(Pretraining(generator), training_batches(dataset, loop), loop, out / "run", "training the generator")
-    save_model(generator, out)
-    return generator.eval()
+    return _pretrain(generator, dataset, out, loop, "training the generator (MDM)")
+
+
+def train_vae(data: Path, out: Path, model: MotionVAEConfig, loop: LoopConfig) -> MotionVAE:
+    """Train the motion VAE whose latents MLD works on."""
+    dataset = load_dataset(data, "train")
+    torch.manual_seed(loop.seed)
+    vae = MotionVAE(dataclasses.replace(model, features=dataset.skeleton.num_features))
+    return _pretrain(vae, dataset, out, loop, "training the motion VAE")
+
+
+def train_mld(data: Path, vae: Path, out: Path, model: MLDConfig, loop: LoopConfig) -> MLD:
+    """Pre-train an MLD on the latents of the VAE saved in ``vae``, which is frozen and becomes a part of it."""
+    dataset = load_dataset(data, "train")
+    frozen = MotionVAE.from_pretrained(vae)
+    check_features(frozen.config.features, dataset.skeleton.num_features, str(vae))
+    torch.manual_seed(loop.seed)
+    generator = MLD(dataclasses.replace(model, vae=frozen.config))
+    generator.vae.load_state_dict(frozen.state_dict())
+    generator.measure_latents(_latents(frozen, dataset, loop.seed))
+    return _pretrain(generator, dataset, out, loop, "training the generator (MLD)")
+
+
+def _pretrain(model: ModelT, dataset: MotionDataset, out: Path, loop: LoopConfig, title: str) -> ModelT:
+    model.normalizer.load_state_dict(dataset.normalizer.state_dict())
+    write_run(out / "run", {"data": str(dataset.root), "model": dataclasses.asdict(model.config)}, loop)
+    fit(Pretraining(model), training_batches(dataset, loop), loop, out / "run", title)
+    save_model(model, out)
+    return model.eval()
+
+
+@torch.inference_mode()
+def _latents(vae: MotionVAE, dataset: MotionDataset, seed: int) -> Tensor:
+    """Posterior means of training motions, [N, k, W]."""
+    rng = numpy_rng(seed, "latents")
+    rows = rng.permutation(len(dataset))[:LATENT_CLIPS]
+    parts = [dataset.batch(rows[i : i + 128], rng) for i in range(0, len(rows), 128)]
+    return torch.cat([vae.encode(part.motion, part.length)[0] for part in parts])
 
 
 def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> TMR:
