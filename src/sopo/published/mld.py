@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +13,10 @@ from sopo.generators.mld import MLD, MLDConfig
 from sopo.generators.motion_vae import MotionVAEConfig
 from sopo.motion.normalize import Normalizer
 from sopo.pretrained import load_weights
+from sopo.published.beside import Given, check_dataset, read_statistics
+from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 
+SOURCE = "weights of MLD"  # how errors call them where no file is known
 HEADS = 4  # leaves no trace in the shapes
 # Released prefix -> ours, tried in this order.
 PREFIXES = {
@@ -37,41 +41,54 @@ PREFIXES = {
 IGNORED = ("denoiser.mem_pos.", "denoiser.sequence_pos_encoding.", "t2m_", "text_encoder.")
 
 
-def mld_config_from_published(tensors: Mapping[str, Tensor], star: bool = False) -> MLDConfig:
+def read_mld(path: Path, given: Given, star: bool = False) -> MLD:
+    """A Lightning file of MLD (``1222_mld_humanml3d_FID041.ckpt``) -> our MLD.
+
+    Raises UserError for whatever is missing or does not fit.
+    """
+    tensors = tensors_of(read_checkpoint(path), path, "state_dict")
+    config = mld_config_from_published(tensors, star, str(path))
+    check_dataset(config.features, given, path)
+    return mld_from_published(tensors, config, read_statistics(path, config.features, given), str(path))
+
+
+def read_mld_star(path: Path, given: Given) -> MLD:
+    """A Lightning file of MotionLCM: ``mld_humanml_v1.ckpt``, the paper's MLD*, or ``mld_humanml.ckpt``, version 2."""
+    return read_mld(path, given, star=True)
+
+
+def mld_config_from_published(tensors: Mapping[str, Tensor], star: bool = False, source: str = SOURCE) -> MLDConfig:
     """Sizes read off the shapes. star: MLD*, whose texts come from sentence-T5 instead of CLIP.
 
     Raises UserError if ``tensors`` are not an MLD's.
     """
-    try:
-        width, features = tensors["vae.skel_embedding.weight"].shape
-        tokens = len(tensors["vae.global_motion_token"]) // 2
-        latent = tensors["vae.latent_post.weight"].shape[1] if "vae.latent_post.weight" in tensors else width
-        step = tensors["denoiser.time_embedding.linear_1.weight"].shape[1]
-        return MLDConfig(
-            vae=MotionVAEConfig(
-                features=features,
-                width=width,
-                feedforward=tensors["vae.encoder.middle_block.linear1.weight"].shape[0],
-                layers=_layers(tensors, "vae.encoder."),
-                heads=HEADS,
-                latent_tokens=tokens,
-                latent_width=latent,
-                max_positions=len(tensors["vae.query_pos_encoder.pe"]),
-            ),
-            width=tensors["denoiser.encoder.norm.weight"].shape[0],
-            feedforward=tensors["denoiser.encoder.middle_block.linear1.weight"].shape[0],
-            layers=_layers(tensors, "denoiser.encoder."),
-            heads=HEADS,
-            text_encoder="sentence-t5-large" if star else "clip-vit-l14",
-            text_relu=latent == width,  # v2, the layout with a projected latent, dropped it
-            step_width=step,
-            max_positions=len(tensors["denoiser.query_pos.pe"]),
-        )
-    except (KeyError, ValueError) as error:
-        raise UserError(f"these weights are no MLD ({error!r}): expected its released state_dict") from error
+    size = Sizes(tensors, source)
+    width = size("vae.skel_embedding.weight", 0)
+    projected = "vae.latent_post.weight" in tensors
+    vae = MotionVAEConfig(
+        features=size("vae.skel_embedding.weight", 1),
+        width=width,
+        feedforward=size("vae.encoder.middle_block.linear1.weight", 0),
+        layers=2 * size.count("vae.encoder.input_blocks.") + 1,  # both halves and the one between
+        heads=HEADS,
+        latent_tokens=size("vae.global_motion_token", 0) // 2,
+        latent_width=size("vae.latent_post.weight", 1) if projected else width,
+        max_positions=size("vae.query_pos_encoder.pe", 0),
+    )
+    return MLDConfig(
+        vae=vae,
+        width=size("denoiser.encoder.norm.weight", 0),
+        feedforward=size("denoiser.encoder.middle_block.linear1.weight", 0),
+        layers=2 * size.count("denoiser.encoder.input_blocks.") + 1,
+        heads=HEADS,
+        text_encoder="sentence-t5-large" if star else "clip-vit-l14",
+        text_relu=not projected,  # v2, the layout with a projected latent, dropped it
+        step_width=size("denoiser.time_embedding.linear_1.weight", 1),
+        max_positions=size("denoiser.query_pos.pe", 0),
+    )
 
 
-def rename_published_mld(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_published_mld(tensors: Mapping[str, Tensor], source: str = SOURCE) -> dict[str, Tensor]:
     """Our names and layouts for a release's tensors; UserError on a key that is not known."""
     renamed = {}
     for key, tensor in tensors.items():
@@ -79,7 +96,7 @@ def rename_published_mld(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), None)
         if prefix is None:
-            raise UserError(f"{key}: not a key of a released MLD; known are {', '.join(PREFIXES)}")
+            raise UserError(f"{source}: {key} is not a key of a released MLD; known are {', '.join(PREFIXES)}")
         if key.endswith(".pe"):
             tensor = tensor[:, 0]  # [positions, 1, W]
         elif key == "denoiser.time_embedding.linear_1.weight":
@@ -90,7 +107,9 @@ def rename_published_mld(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def mld_from_published(tensors: Mapping[str, Tensor], config: MLDConfig, normalizer: Normalizer) -> MLD:
+def mld_from_published(
+    tensors: Mapping[str, Tensor], config: MLDConfig, normalizer: Normalizer, source: str = SOURCE
+) -> MLD:
     """A released MLD or MLD* in eval mode.
 
     tensors: the Lightning file's state_dict, or VAE and denoiser under those prefixes.
@@ -100,10 +119,5 @@ def mld_from_published(tensors: Mapping[str, Tensor], config: MLDConfig, normali
     model = MLD(config)
     own = {f"vae.normalizer.{name}": tensor for name, tensor in normalizer.state_dict().items()}
     own |= {f"latents.{name}": tensor for name, tensor in model.latents.state_dict().items()}
-    load_weights(model, rename_published_mld(tensors) | own, "released MLD weights")
+    load_weights(model, rename_published_mld(tensors, source) | own, source)
     return model.eval()
-
-
-def _layers(tensors: Mapping[str, Tensor], stack: str) -> int:
-    """An odd number: the blocks of both halves and the one between."""
-    return 2 * len({key.split(".")[3] for key in tensors if key.startswith(f"{stack}input_blocks.")}) + 1
