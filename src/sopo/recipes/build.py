@@ -10,6 +10,7 @@ from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
+from sopo.generators.momask import MoMask
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
 from sopo.pretrained import read_config
@@ -17,7 +18,7 @@ from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward
 from sopo.rewards.reward import Reward
 
-GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD}
+GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD, MoMask.kind: MoMask}
 MATCHERS: dict[str, type[TMR] | type[GuoMatcher]] = {TMR.kind: TMR, GuoMatcher.kind: GuoMatcher}
 
 

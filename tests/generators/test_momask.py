@@ -1,0 +1,220 @@
+"""Properties of MoMask that hold for any weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sopo.batch import Batch, as_captions, length_mask
+from sopo.diffusion.schedule import Sampling
+from sopo.errors import UserError
+from sopo.generators.length_estimator import LengthEstimator, LengthEstimatorConfig
+from sopo.generators.momask import MoMask, MoMaskConfig, TokenDraw
+from sopo.generators.rvq_vae import RVQVAEConfig
+from sopo.generators.token_transformer import TokenTransformerConfig
+from sopo.preference.ratio import log_ratio
+from sopo.randomness import Draws
+from sopo.recipes.build import load_generator
+
+TEXTS = as_captions(["a person walks", "someone waves the left hand twice", "jump", "a man kicks with the right foot"])
+LENGTH = torch.tensor([24, 12, 4, 16])
+each_shape = pytest.mark.parametrize(
+    "shape", [{}, {"text_layers": 1}, {"share_weight": False}], ids=["pooled", "tokens", "own-weights"]
+)
+
+
+def model_of(share_weight: bool = True, **sizes: Any) -> MoMask:
+    tiny = TokenTransformerConfig(**{"width": 16, "feedforward": 24, "layers": 2, "heads": 2, **sizes})
+    rvq = RVQVAEConfig(features=251, width=12, code_dim=6, codes=16, quantizers=4, depth=1)
+    model = MoMask(MoMaskConfig(rvq, tiny, tiny, text_encoder="hashed-16", share_weight=share_weight)).eval()
+    with torch.no_grad():  # as if trained: the published start is so small that the text hardly matters
+        for parameter in (*model.masked.parameters(), *model.residual.parameters()):
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model
+
+
+def batch_of() -> Batch:
+    motion = torch.randn(4, 24, 251) * length_mask(LENGTH, 24)[..., None]
+    return Batch(motion, LENGTH, TEXTS, ("a", "b", "c", "d"))
+
+
+@each_shape
+def test_padding_changes_nothing(shape: dict[str, Any]) -> None:
+    model, batch = model_of(**shape), batch_of()
+    x = model.encode(batch)
+    assert x.shape == (4, 6, 4) and ((x[..., 0] >= 0).sum(1) == LENGTH // 4).all()
+    draw = model.draw(x, Draws(1, 4))
+    expected = model.nll(x, LENGTH, model.embed(TEXTS), draw)
+    assert expected.shape == (4,)
+    for i, n in enumerate((LENGTH // 4).tolist()):  # alone, without any padding
+        one = TokenDraw(draw.mask[i : i + 1, :n], draw.layer[i : i + 1])
+        alone = model.nll(x[i : i + 1, :n], LENGTH[i : i + 1], model.embed(TEXTS[i : i + 1]), one)
+        torch.testing.assert_close(alone, expected[i : i + 1], atol=1e-5, rtol=1e-5)
+    motion = model.decode(x, LENGTH)
+    assert (motion[~batch.mask] == 0).all()
+
+
+def test_a_mask_covers_valid_tokens_only_and_at_least_one() -> None:
+    model = model_of()
+    x = model.encode(batch_of()).repeat(200, 1, 1)
+    draw = model.draw(x, Draws(1, len(x)))
+    valid = x[..., 0] >= 0
+    assert not (draw.mask & ~valid).any()
+    assert (draw.mask.sum(1) >= 1).all()
+    share = (draw.mask.sum(1) / valid.sum(1))[0::4]
+    assert share.mean() == pytest.approx(2 / torch.pi, abs=0.08)  # of the cosine
+    assert draw.layer.unique().tolist() == [1, 2, 3]
+
+
+def test_a_pair_shares_mask_and_codebook() -> None:
+    model = model_of()
+    x = model.encode(batch_of())
+    draws = Draws(1, 4)
+    first, second = model.draw(x, draws), model.draw(x, draws)
+    assert not torch.equal(first.mask, second.mask)
+    paired = second.paired_with(first)
+    assert torch.equal(paired.mask, first.mask) and torch.equal(paired.layer, first.layer)
+    rows = paired.rows(torch.tensor([2, 0]))
+    assert torch.equal(rows.mask, first.mask[[2, 0]]) and torch.equal(rows.layer, first.layer[[2, 0]])
+
+
+def test_nll_is_the_mean_of_what_the_transformers_give_the_tokens() -> None:
+    model = model_of()
+    x, text = model.encode(batch_of()), model.embed(TEXTS)
+    draw = model.draw(x, Draws(1, 4))
+    valid = x[..., 0] >= 0
+    hidden = x[..., 0].masked_fill(draw.mask, model.masked.mask_id)
+    p = model.masked.logits(hidden, valid, *model.masked.read(text)).softmax(-1)
+    ids = torch.where(valid[..., None], x, 16)
+    q = model.residual.logits(
+        model.residual.history(ids, draw.layer), draw.layer, valid, *model.residual.read(text)
+    ).softmax(-1)
+    for i, expected in enumerate(model.nll(x, LENGTH, text, draw)):
+        tokens = draw.mask[i].nonzero()[:, 0]
+        base = -p[i, tokens, x[i, tokens, 0]].log().mean()
+        every = torch.arange(int(valid[i].sum()))
+        rest = -q[i, every, x[i, every, draw.layer[i]]].log().mean()
+        torch.testing.assert_close(base + rest, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_history_is_the_sum_of_the_layers_before() -> None:
+    model = model_of().residual
+    ids = torch.randint(17, (2, 5, 4))
+    first, third = model.history(ids, torch.tensor([1, 3]))
+    tables = model.embeddings
+    torch.testing.assert_close(first, tables[0][ids[0, :, 0]])
+    torch.testing.assert_close(third, sum(tables[q][ids[1, :, q]] for q in range(3)))
+
+
+@each_shape
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_a_shard_samples_its_rows_of_the_whole(shape: dict[str, Any], guidance: float) -> None:
+    model, sampling = model_of(**shape), Sampling(steps=4, guidance=guidance)
+    draws, part = Draws(3, 4), Draws(3, 4, 2, 4)
+    whole = model.sample(model.embed(TEXTS), LENGTH, 24, draws, sampling, K=3)
+    shard = model.sample(model.embed(TEXTS[2:]), LENGTH[2:], 24, part, sampling, K=3)
+    assert whole.shape == (12, 6, 4) and whole.dtype == torch.int64
+    assert torch.equal(shard, whole[6:])
+    assert torch.equal(draws.normal(5)[2:], part.normal(5))
+    base = whole[..., 0]
+    assert ((base >= 0) == length_mask(LENGTH // 4, 6).repeat_interleave(3, 0)).all() and base.max() < 16
+
+
+def test_samples_differ_and_the_seed_repeats_them() -> None:
+    model, text, sampling = model_of(), None, Sampling(guidance=2.0)
+    text = model.embed(TEXTS)
+    first, again, other = (model.sample(text, LENGTH, 24, Draws(seed, 4), sampling, K=2) for seed in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert not torch.equal(first[0], first[1])
+
+
+def test_without_guidance_neither_transformer_is_guided() -> None:
+    model, text = model_of(), None
+    text = model.embed(TEXTS)
+    samples = []
+    for scale in (5.0, 9.0):
+        object.__setattr__(model.config, "residual_guidance", scale)
+        samples.append([model.sample(text, LENGTH, 24, Draws(0, 4), Sampling(guidance=g), K=1) for g in (1.0, 2.0)])
+    assert torch.equal(samples[0][0], samples[1][0])
+    assert torch.equal(samples[0][1][..., 0], samples[1][1][..., 0])
+    assert not torch.equal(samples[0][1], samples[1][1])
+
+
+@each_shape
+def test_equal_models_have_no_ratio_and_the_policy_alone_a_gradient(shape: dict[str, Any], tmp_path: Path) -> None:
+    model = model_of(**shape)
+    reference = load_generator(model.save_pretrained(tmp_path / "momask")).requires_grad_(False)
+    assert isinstance(reference, MoMask)
+    x, text = model.sample(model.embed(TEXTS), LENGTH, 24, Draws(0, 4), Sampling(), K=1), model.embed(TEXTS)
+    h, _ = log_ratio(model, reference, x, LENGTH, text, model.draw(x, Draws(1, 4)))
+    assert torch.equal(h, torch.zeros(4))
+    h.sum().backward()
+    moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert any(name.startswith("masked.") for name in moved) and any(name.startswith("residual.") for name in moved)
+    assert not any(name.startswith("rvq.") for name in moved)
+    with torch.no_grad():
+        for parameter in model.masked.parameters():
+            parameter.mul_(1.05)
+    assert (log_ratio(model, reference, x, LENGTH, text, model.draw(x, Draws(1, 4)))[0] != 0).all()
+
+
+def test_the_rvq_vae_stays_as_it_is() -> None:
+    model = model_of().train()
+    before = {name: value.clone() for name, value in model.rvq.state_dict().items()}
+    assert not model.rvq.training and not any(p.requires_grad for p in model.rvq.parameters())
+    model.training_loss(batch_of(), Draws(0, 4)).backward()
+    assert all(torch.equal(value, before[name]) for name, value in model.rvq.state_dict().items())
+
+
+def test_conditions_are_dropped_in_training_only() -> None:
+    model, batch = model_of(drop_condition=1.0, dropout=0.0), batch_of()
+    other = Batch(batch.motion, LENGTH, TEXTS[::-1], batch.keys)
+
+    def loss(batch: Batch) -> Tensor:
+        return model.training_loss(batch, Draws(0, 4))
+
+    assert loss(batch) != loss(other)
+    model.train()
+    assert loss(batch) == loss(other)
+
+
+def test_training_reduces_the_loss_and_samples_obey_the_text() -> None:
+    torch.manual_seed(0)
+    model = model_of(text_layers=1, dropout=0.0).train()
+    batch = batch_of()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    losses = []
+    for step in range(120):
+        loss = model.training_loss(batch, Draws(step, 4))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+    model.eval()
+    x = model.encode(batch)
+    sampled = model.sample(model.embed(TEXTS), LENGTH, 24, Draws(0, 4), Sampling(guidance=2.0), K=1)
+    valid = x[..., 0] >= 0
+    assert (sampled == x)[valid].float().mean() > 0.5  # 1/16 by chance
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(UserError, match="multiple of 2 x heads"):
+        TokenTransformerConfig(width=30, heads=4)
+    with pytest.raises(UserError, match="quantizers is 1"):
+        MoMaskConfig(RVQVAEConfig(quantizers=1))
+    model = model_of()
+    with pytest.raises(UserError, match="multiple of 4 frames"):
+        model.sample(model.embed(TEXTS), LENGTH + 1, 25, Draws(0, 4), Sampling(), K=1)
+
+
+def test_lengths_are_drawn_in_whole_tokens() -> None:
+    model = LengthEstimator(LengthEstimatorConfig(text_width=16, classes=10)).eval()
+    text = model_of().embed(TEXTS)
+    length = model.sample(text, Draws(0, 4))
+    assert length.shape == (4,) and (length % 4 == 0).all() and length.max() < 40
+    assert torch.equal(length[1:3], model.sample(text.rows(slice(1, 3)), Draws(0, 4, 1, 3)))
