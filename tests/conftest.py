@@ -1,11 +1,30 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import parity_table
 import pytest
 import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--parity-table", type=Path, help="write the page of parity errors here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--parity-table")
+    if path and not hasattr(config, "workerinput"):  # one page, also where several processes test
+        config.pluginmanager.register(parity_table.ParityTable(path))
+
+
+@pytest.fixture(autouse=True)
+def _parity_rows(request: pytest.FixtureRequest) -> Iterator[None]:
+    parity_table.drain()
+    yield
+    request.node.user_properties += parity_table.drain()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity_table import parity
 from torch import Tensor
 
 from sopo.diffusion.schedule import Diffusion, Sampling
@@ -36,23 +37,25 @@ def normal(seed: int, *shape: int) -> Callable[[], Tensor]:
 def test_schedule_is_the_published_one(shared: Path, steps: int) -> None:
     expected = load(shared, f"diffusion_schedule_cosine_T{steps}.npz")
     diffusion = Diffusion(steps)
-    np.testing.assert_allclose(diffusion.forward_process.betas, expected["betas"], rtol=3e-7)
-    np.testing.assert_allclose(diffusion.alpha_bar, expected["alphas_cumprod"], rtol=1e-4, atol=1e-7)
+    name = f"mdm/diffusion_schedule_cosine_T{steps}"
+    parity(f"{name}: betas", diffusion.forward_process.betas, expected["betas"], rtol=3e-7)
+    parity(f"{name}: alpha-bar", diffusion.alpha_bar, expected["alphas_cumprod"], 1e-7, 1e-4)
     # The posterior of one DDPM step: its mean's two factors and its variance, from alpha-bar alone.
     level = diffusion.alpha_bar
     after = torch.cat([level.new_ones(1), level[:-1]])
     variance = (1 - after) / (1 - level) * (1 - level / after)
     direction = ((1 - after - variance).clamp(min=0) / (1 - level)).sqrt()
-    np.testing.assert_allclose(variance, expected["posterior_variance"], rtol=1e-4, atol=1e-7)
-    np.testing.assert_allclose(direction, expected["posterior_mean_coef2"], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(after.sqrt() - direction * level.sqrt(), expected["posterior_mean_coef1"], atol=1e-6)
+    parity(f"{name}: posterior", variance, expected["posterior_variance"], 1e-7, 1e-4)
+    parity(f"{name}: posterior", direction, expected["posterior_mean_coef2"], 1e-6, 1e-4)
+    clean = after.sqrt() - direction * level.sqrt()
+    parity(f"{name}: posterior", clean, expected["posterior_mean_coef1"], 1e-6, 1e-7)
 
 
 @pytest.mark.parametrize("steps", [50, 1000])
 def test_forward_process_is_the_published_one(shared: Path, steps: int) -> None:
     ops = {k: torch.from_numpy(v) for k, v in load(shared, "diffusion_ops.npz").items() if k.startswith(f"T{steps}/")}
     x, noise, t, noisy = (ops[f"T{steps}/{name}"] for name in ("x0", "noise", "t", "x_t"))
-    torch.testing.assert_close(Diffusion(steps).add_noise(x, noise, t), noisy, atol=1e-5, rtol=1e-5)
+    parity(f"mdm/diffusion_ops: x_t of {steps} steps", Diffusion(steps).add_noise(x, noise, t), noisy, 1e-5, 1e-5)
 
 
 @pytest.mark.parametrize(("sampler", "recorded"), [("ddpm", "p_sample_x"), ("ddim", "ddim_eta0_x")])
@@ -68,7 +71,7 @@ def test_toy_trajectories_are_the_published_ones(shared: Path, sampler: str, rec
     noise = replay([toy["x_T"], *toy["noise_in_call_order"]])
     final = Diffusion(50).sample(denoiser, noise, Sampling(sampler, 0, 1.0))
     trajectory = torch.stack([*visited[1:], final])
-    torch.testing.assert_close(trajectory, toy[recorded], atol=1e-4, rtol=1e-4)
+    parity(f"mdm/diffusion_sampling_toy_T50: {sampler}", trajectory, toy[recorded], 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parity_table import parity
 from scipy.linalg import sqrtm
 
 from sopo.errors import UserError
@@ -146,31 +147,36 @@ def test_parity_of_retrieval(recorded):
     data = recorded("retrieval_and_mmdist")
     distances = pool_distances(data["text_embeddings"], data["motion_embeddings"], int(data["batch_size"]))
     hits = retrieval_ranks(distances).reshape(-1, 1) < np.arange(1, 4)
-    assert np.array_equal(hits, data["topk_hits_per_sample"])
-    assert np.array_equal(r_precision(distances), data["R_precision_top123"])
-    np.testing.assert_allclose(distances[0], data["dist_matrix_batch0"], rtol=1e-5)
-    np.testing.assert_allclose(mm_dist(distances), data["MM_Dist"], rtol=1e-5)
+    parity("metrics/retrieval_and_mmdist: hits, R-Precision", hits, data["topk_hits_per_sample"])
+    parity("metrics/retrieval_and_mmdist: hits, R-Precision", r_precision(distances), data["R_precision_top123"])
+    parity("metrics/retrieval_and_mmdist: distances", distances[0], data["dist_matrix_batch0"], rtol=1e-5)
+    parity("metrics/retrieval_and_mmdist: MM Dist", mm_dist(distances), data["MM_Dist"], rtol=1e-5)
 
 
 def test_parity_of_fid(recorded):
     data = recorded("fid")
-    assert fid(data["gt"], data["gen"]) == pytest.approx(float(data["FID"]), rel=1e-4)
+    parity("metrics/fid", fid(data["gt"], data["gen"]), data["FID"], rtol=1e-4)
     assert fid(data["gt"], data["gt"]) == pytest.approx(0, abs=1e-6)
     few = data["gt"][:30]  # fewer than dimensions: the covariance has no full rank
-    assert fid(data["gt"], few) == pytest.approx(float(data["FID_rank_deficient_30samples"]), rel=1e-4)
+    parity(
+        "metrics/fid: covariance without full rank",
+        fid(data["gt"], few),
+        data["FID_rank_deficient_30samples"],
+        rtol=1e-4,
+    )
 
 
 def test_parity_of_diversity_multimodality_and_interval(recorded):
     data = recorded("diversity")
     value = diversity(data["embeddings"], data["first_indices"], data["second_indices"])
-    np.testing.assert_allclose(value, data["diversity"], rtol=1e-5)
+    parity("metrics/diversity", value, data["diversity"], rtol=1e-5)
     data = recorded("multimodality")
     value = multimodality(data["embeddings"], data["first_indices"], data["second_indices"])
-    np.testing.assert_allclose(value, data["multimodality"], rtol=1e-5)
+    parity("metrics/multimodality", value, data["multimodality"], rtol=1e-5)
     data = recorded("replication_ci")
-    np.testing.assert_allclose(mean_and_ci(data["values"]), [data["mean"], data["conf_interval"]], rtol=1e-10)
-    top = [data["mean_top123"], data["conf_interval_top123"]]
-    np.testing.assert_allclose(mean_and_ci(data["values_top123"]), top, rtol=1e-10)
+    parity("metrics/replication_ci", mean_and_ci(data["values"]), [data["mean"], data["conf_interval"]], rtol=1e-10)
+    top = np.stack([data["mean_top123"], data["conf_interval_top123"]])
+    parity("metrics/replication_ci", np.stack(mean_and_ci(data["values_top123"])), top, rtol=1e-10)
 
 
 def test_identical_pairs_keep_their_place_where_the_published_distance_is_nan(recorded):

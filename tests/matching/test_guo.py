@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parity_table import parity
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -43,20 +44,20 @@ def tiny(folder: Path, dataset: str) -> tuple[GuoMatcher, dict[str, Tensor]]:
 @pytest.mark.parametrize("dataset", ["t2m", "kit"])
 def test_embeddings_match_the_published_ones(folder: Path, dataset: str) -> None:
     model, recorded = tiny(folder, dataset)
-    near = {"atol": 1e-4, "rtol": 0.0}
+    name = f"t2m_evaluator/tiny_{dataset}_io: embeddings"
     with torch.no_grad():
         classes = recorded["pos_onehot"].float()
         text = model.text_encoder(recorded["word_embs_fp16"].float(), classes, recorded["cap_lens"])
-        torch.testing.assert_close(text, recorded["text_embedding_input_order"], **near)
+        parity(name, text, recorded["text_embedding_input_order"], 1e-4)
         order = recorded["align_idx"]
-        for name in ("", "_not_zeropadded"):
-            motion = model.encode_motions(recorded[f"motions{name}_fp16"].float(), recorded["m_lens"])
-            torch.testing.assert_close(motion[order], recorded[f"motion_embedding{name}"], **near)
+        for tail in ("", "_not_zeropadded"):
+            motion = model.encode_motions(recorded[f"motions{tail}_fp16"].float(), recorded["m_lens"])
+            parity(name, motion[order], recorded[f"motion_embedding{tail}"], 1e-4)
         movement = model.movement_encoder(recorded["motions_fp16"].float())
         best = min((movement - want).abs().max() for want in _orders(recorded, order))
         assert best < 1e-4
     zeros = model.embed_motions(recorded["motions_not_zeropadded_fp16"].float(), recorded["m_lens"])
-    torch.testing.assert_close(zeros, recorded["motion_embedding_input_order"], **near)
+    parity(name, zeros, recorded["motion_embedding_input_order"], 1e-4)
 
 
 def _orders(recorded: dict[str, Tensor], order: Tensor) -> list[Tensor]:

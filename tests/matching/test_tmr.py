@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity_table import parity
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -53,20 +54,19 @@ def text_of(recorded: dict[str, Tensor]) -> TextEmbedding:
 
 def test_encoders_and_decoder_match_the_published_ones(tiny: TMR, recorded: dict[str, Tensor]) -> None:
     length = recorded["motion_length"]
-    near = {"atol": 1e-5, "rtol": 0.0}
     with torch.no_grad():
         for modality, gaussian in (
             ("motion", tiny.motion_gaussian(recorded["motion"], length)),
             ("text", tiny.text_gaussian(text_of(recorded))),
         ):
-            torch.testing.assert_close(gaussian[0], recorded[f"{modality}_mu"], **near)
-            torch.testing.assert_close(gaussian[1], recorded[f"{modality}_logvar"], **near)
+            parity("tmr/tiny_encode_io: encoders", gaussian[0], recorded[f"{modality}_mu"], 1e-5)
+            parity("tmr/tiny_encode_io: encoders", gaussian[1], recorded[f"{modality}_logvar"], 1e-5)
             decoded = tiny.decode(recorded[f"{modality}_mu"], length, 40)
-            torch.testing.assert_close(decoded, recorded[f"decoded_from_{modality}_mu"], **near)
+            parity("tmr/tiny_encode_io: decoder", decoded, recorded[f"decoded_from_{modality}_mu"], 1e-5)
     text, motion = recorded["text_mu"], recorded["motion_mu"]
     matrix = tiny.similarity(text[:, None], motion[None])
-    torch.testing.assert_close(matrix, recorded["sim_matrix_t2m"], **near)
-    torch.testing.assert_close(tiny.similarity(text, motion) / 2 + 0.5, recorded["score_vector"], **near)
+    parity("tmr/tiny_encode_io: scores", matrix, recorded["sim_matrix_t2m"], 1e-5)
+    parity("tmr/tiny_encode_io: scores", tiny.similarity(text, motion) / 2 + 0.5, recorded["score_vector"], 1e-5)
 
 
 def test_training_loss_matches_the_published_one(tiny: TMR, recorded: dict[str, Tensor]) -> None:
@@ -76,13 +76,13 @@ def test_training_loss_matches_the_published_one(tiny: TMR, recorded: dict[str, 
     noise = (recorded["eps_text"], recorded["eps_motion"])
     parts = objective.parts(recorded["motion"], recorded["motion_length"], text_of(recorded), noise, ignore)
     for name, part in parts.items():
-        torch.testing.assert_close(part, recorded[f"loss_{name}"], rtol=1e-4, atol=0)
+        parity("tmr/tiny_loss_io: losses", part, recorded[f"loss_{name}"], rtol=1e-4)
     loss = sum((getattr(TMRWeights(), name) * part for name, part in parts.items()), torch.zeros(()))
-    torch.testing.assert_close(loss, recorded["loss_loss"], rtol=1e-4, atol=0)
+    parity("tmr/tiny_loss_io: losses", loss, recorded["loss_loss"], rtol=1e-4)
     loss.backward()
     for name in ("motion", "text"):
         gradient = getattr(tiny, f"{name}_encoder").tokens.grad
-        torch.testing.assert_close(gradient, recorded[f"grad_{name}_tokens"], rtol=1e-4, atol=1e-6)
+        parity("tmr/tiny_loss_io: gradients", gradient, recorded[f"grad_{name}_tokens"], 1e-6, 1e-4)
 
 
 def test_single_terms_match_the_published_ones(recorded: dict[str, Tensor]) -> None:
@@ -98,7 +98,7 @@ def test_single_terms_match_the_published_ones(recorded: dict[str, Tensor]) -> N
         "kl_t_0": kl_normal(t, unit),
     }
     for name, value in pairs.items():
-        torch.testing.assert_close(value, recorded[name], rtol=1e-4, atol=0)
+        parity("tmr/tiny_loss_io: single terms", value, recorded[name], rtol=1e-4)
     both = [info_nce(z_text, z_motion, 0.7, mask) for mask in (None, recorded["filtered_mask"])]
     assert any(torch.isclose(value, recorded["infonce_t07"], rtol=1e-4) for value in both)
 
@@ -121,9 +121,10 @@ def test_retrieval_matches_the_published_one(folder: Path) -> None:
         for name, value in expected[protocol].items():
             direction, _, metric = name.partition("/")
             if metric.startswith("R"):
-                assert result[f"{direction}/R@{int(metric[1:])}"] * 100 == pytest.approx(value, abs=0.01)
+                share = result[f"{direction}/R@{int(metric[1:])}"]
+                parity("tmr/retrieval_metrics_io: R@k in percent", share * 100, value, 0.01)
             elif metric == "MedR":
-                assert result[name] == value
+                parity("tmr/retrieval_metrics_io: MedR", result[name], value)
 
 
 @pytest.mark.parametrize("preset", PUBLISHED)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from parity_table import parity
 
 from sopo.motion.decode import decode_joints, decode_rotations
 from sopo.motion.encode import encode_joints, place, uniform_skeleton
@@ -37,47 +37,48 @@ def test_every_stage_from_raw_joints(features: Path, name: str, skeleton: Skelet
     recorded = np.load(features / f"{name}.npz")
     body = with_offsets(skeleton, recorded["tgt_offsets"])
     uniform = uniform_skeleton(recorded["raw_joints"].astype(np.float64), body)
-    assert_allclose(uniform, recorded["uniform_skeleton_out"], atol=tolerance, rtol=0)
+    parity(f"features/{name}: uniform skeleton", uniform, recorded["uniform_skeleton_out"], tolerance)
     placed = place(uniform, body)
-    assert_allclose(placed, recorded["global_positions"], atol=tolerance, rtol=0)
+    parity(f"features/{name}: placed joints", placed, recorded["global_positions"], tolerance)
 
     ours, theirs = encode_joints(recorded["raw_joints"], body), recorded["features"]
     contacts = feature_slices(skeleton).contacts
     others = slice(0, contacts.start)
     assert ours.dtype == np.float32
-    assert_allclose(ours[:, others], theirs[:, others], atol=tolerance, rtol=0)
+    parity(f"features/{name}: features", ours[:, others], theirs[:, others], tolerance)
     feet = placed[:, list(skeleton.feet)]
     distance = np.square(np.diff(feet, axis=0)).sum(axis=-1) - skeleton.contact_threshold
     clear = np.abs(distance) > 1e-3 * skeleton.contact_threshold
     assert clear.mean() > 0.9
-    assert_array_equal(ours[:, contacts][clear], theirs[:, contacts][clear])
+    parity(f"features/{name}: contacts", ours[:, contacts][clear], theirs[:, contacts][clear])
 
 
 @pytest.mark.parametrize(("name", "skeleton", "tolerance"), CASES)
 def test_recovered_joints_are_exact(features: Path, name: str, skeleton: Skeleton, tolerance: float) -> None:
     recorded = np.load(features / f"{name}.npz")
     joints = decode_joints(torch.from_numpy(recorded["features"]), skeleton)
-    assert_array_equal(joints.numpy(), recorded["recovered_joints"])
+    parity(f"features/{name}: recovered joints", joints, recorded["recovered_joints"])
 
 
 def test_the_published_clip_decodes_exactly(features: Path) -> None:
     vectors = torch.from_numpy(np.load(features / "012314_new_joint_vecs.npy"))
-    assert_array_equal(decode_joints(vectors, HUMANML3D).numpy(), np.load(features / "012314_new_joints.npy"))
+    joints = np.load(features / "012314_new_joints.npy")
+    parity("features/012314_new_joints", decode_joints(vectors, HUMANML3D), joints)
 
 
 def test_rotations_of_the_published_clip(features: Path) -> None:
     vectors = torch.from_numpy(np.load(features / "012314_new_joint_vecs.npy"))[:20]
     recorded = np.load(features / "012314_derived_process_file.npz")["recover_from_rot_first20"]
     joints = forward_kinematics(*decode_rotations(vectors, HUMANML3D), HUMANML3D)
-    assert_allclose(joints.numpy(), recorded, atol=1.5e-6, rtol=0)
+    parity("features/012314_derived_process_file: joints from rotations", joints, recorded, 1.5e-6)
 
 
 def test_encoding_the_published_joints_again(features: Path) -> None:
     joints = np.load(features / "012314_new_joints.npy")
     recorded = np.load(features / "012314_derived_process_file.npz")["new_joints_rerun_features"]
     body = HUMANML3D.with_target(joints[0])
-    assert_allclose(body.target_offsets, HUMANML3D.target_offsets, atol=2e-7, rtol=0)
-    assert_allclose(encode_joints(joints, body), recorded, atol=2e-5, rtol=0)
+    parity("features/skeleton_tables: target offsets", body.target_offsets, HUMANML3D.target_offsets, 2e-7)
+    parity("features/012314_new_joint_vecs: features again", encode_joints(joints, body), recorded, 2e-5)
 
 
 def test_the_recorded_layout(features: Path) -> None:

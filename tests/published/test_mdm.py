@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity_table import parity
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -81,11 +82,11 @@ def test_forward_passes(shared: Path, name: str, step_token: int | None, masked:
     io = numbers(shared, f"{name}_io.npz")
     suffix = f"maskframes{masked:d}" if step_token is None else f"etd{step_token}_maskframes{masked:d}"
     with_text, without = both_passes(model, io)
-    torch.testing.assert_close(with_text, frames_first(io[f"cond_{suffix}"]), atol=ATOL, rtol=0)
-    torch.testing.assert_close(without, frames_first(io[f"uncond_{suffix}"]), atol=ATOL, rtol=0)
+    parity(f"mdm/{name}: forward", with_text, frames_first(io[f"cond_{suffix}"]), ATOL)
+    parity(f"mdm/{name}: forward", without, frames_first(io[f"uncond_{suffix}"]), ATOL)
     if f"cfg_{suffix}" in io:
         guided = without + io["cfg_scale"][:, None, None] * (with_text - without)
-        torch.testing.assert_close(guided, frames_first(io[f"cfg_{suffix}"]), atol=5e-5, rtol=0)
+        parity(f"mdm/{name}: guided", guided, frames_first(io[f"cfg_{suffix}"]), 5e-5)
 
 
 class Recorded:
@@ -109,8 +110,8 @@ def test_fifty_guided_ddpm_steps(shared: Path) -> None:
     length = torch.tensor([8, 8])
     final = model.sample(condition(io), length, 8, Recorded(noise), Sampling("ddpm", 0, 2.5), K=1)  # type: ignore[arg-type]
     for call, key in ((1, "x_after_call_0"), (25, "x_after_call_24")):
-        torch.testing.assert_close(visited[call][:2], frames_first(io[key]), atol=1e-3, rtol=0)
-    torch.testing.assert_close(final, frames_first(io["x_final"]), atol=1e-3, rtol=0)
+        parity("mdm/diffusion_sampling_tiny_mdm_cfg_T50", visited[call][:2], frames_first(io[key]), 1e-3)
+    parity("mdm/diffusion_sampling_tiny_mdm_cfg_T50", final, frames_first(io["x_final"]), 1e-3)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -120,7 +121,7 @@ def test_loss_and_its_gradients(shared: Path, masked: bool) -> None:
     draw = NoiseDraw(io["t"], frames_first(io["noise"]))
     error = model.nll(frames_first(io["x0"]), io["lengths"], condition(io), draw)
     prefix = f"maskframes{masked:d}/"
-    torch.testing.assert_close(error, io[prefix + "loss_per_sample"], rtol=1e-4, atol=0)
+    parity("mdm/diffusion_training_loss_tiny_mdm: loss", error, io[prefix + "loss_per_sample"], rtol=1e-4)
     error.mean().backward()
     with np.load(shared / "parity" / "mdm" / "diffusion_training_loss_tiny_mdm.npz", allow_pickle=False) as file:
         names = file[prefix + "grad_norm_names"].tolist()
@@ -128,16 +129,17 @@ def test_loss_and_its_gradients(shared: Path, masked: bool) -> None:
     ours = rename_published({name: torch.tensor(i) for i, name in enumerate(names)})
     assert ours.keys() == own.keys()
     for key, index in ours.items():
-        assert own[key].norm() == pytest.approx(io[prefix + "grad_norms"][index].item(), rel=1e-4), key
+        recorded = io[prefix + "grad_norms"][index]
+        parity("mdm/diffusion_training_loss_tiny_mdm: gradient norms", own[key].norm(), recorded, rtol=1e-4)
     full = {key.removeprefix(prefix + "grad/"): grad for key, grad in io.items() if key.startswith(prefix + "grad/")}
     for key, gradient in rename_published(full).items():
-        torch.testing.assert_close(own[key], gradient, atol=1e-6, rtol=1e-3)
+        parity("mdm/diffusion_training_loss_tiny_mdm: gradients", own[key], gradient, 1e-6, 1e-3)
 
 
 def test_table_of_positions_is_the_released_one(shared: Path) -> None:
     tensors = load_file(shared / "parity" / "mdm" / "tiny_trans_enc_clip.safetensors")
     model = tiny(shared, "tiny_trans_enc_clip")
-    torch.testing.assert_close(model.positions, tensors["sequence_pos_encoder.pe"][:, 0], atol=1e-6, rtol=0)
+    parity("mdm/tiny_trans_enc_clip: positions", model.positions, tensors["sequence_pos_encoder.pe"][:, 0], 1e-6)
 
 
 FULL_SIZE = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity_table import parity
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -64,12 +65,13 @@ def token_first(z: Tensor) -> Tensor:
 @torch.no_grad()
 def test_vae(shared: Path, system: str, variant: str) -> None:
     model, io = tiny(shared, system, variant), numbers(shared, system, f"tiny_vae_{variant}_io")
+    name = f"{system}/tiny_vae_{variant}_io"
     mu, std = model.vae.encode(io["features"], io["lengths"])
-    torch.testing.assert_close(mu, token_first(io["mu"]), atol=ATOL, rtol=0)
-    torch.testing.assert_close(std, token_first(io["std"]), atol=ATOL, rtol=1e-5)
+    parity(name, mu, token_first(io["mu"]), ATOL)
+    parity(name, std, token_first(io["std"]), ATOL, 1e-5)
     latent = io["latent"] if system == "mld_star" else token_first(io["latent"])
     for z, expected in ((mu, io["decoded_from_mu"]), (latent, io["decoded_from_latent"])):
-        torch.testing.assert_close(model.vae.decode(z, io["lengths"], 20), expected, atol=2e-5, rtol=0)
+        parity(name, model.vae.decode(z, io["lengths"], 20), expected, 2e-5)
 
 
 @EACH
@@ -77,17 +79,24 @@ def test_vae(shared: Path, system: str, variant: str) -> None:
 @torch.no_grad()
 def test_denoiser(shared: Path, system: str, variant: str) -> None:
     model, io = tiny(shared, system, variant), numbers(shared, system, f"tiny_denoiser_{variant}_io")
+    name = f"{system}/tiny_denoiser_{variant}_io"
     text = model.read(pooled(io["text_emb"]))
-    torch.testing.assert_close(text, io["text_proj"].transpose(0, 1), atol=ATOL, rtol=0)
-    torch.testing.assert_close(model.embed_step(io["timesteps"]), io["time_embedding"], atol=ATOL, rtol=0)
+    parity(name, text, io["text_proj"].transpose(0, 1), ATOL)
+    parity(
+        f"{system}/tiny_denoiser_{variant}_io",
+        model.embed_step(io["timesteps"]),
+        io["time_embedding"],
+        atol=ATOL,
+        rtol=0,
+    )
     out = model.denoise(io["sample"], io["timesteps"], text)
-    torch.testing.assert_close(out, io["eps_pred"], atol=ATOL, rtol=0)
+    parity(name, out, io["eps_pred"], ATOL)
     step = io["cfg_timestep"].expand(2)
     sides = [
         model.denoise(io["cfg_sample"], step, model.read(pooled(io[f"cfg_{side}_emb"]))) for side in ("uncond", "text")
     ]
     guided = sides[0] + io["cfg_scale"] * (sides[1] - sides[0])
-    torch.testing.assert_close(guided, io["cfg_pred_guided"], atol=1e-4, rtol=0)
+    parity(name, guided, io["cfg_pred_guided"], 1e-4)
 
 
 @EACH
@@ -98,7 +107,7 @@ def test_error_is_the_published_loss_of_each_sample(shared: Path, system: str, v
     model, io = tiny(shared, system, variant), numbers(shared, system, f"train_step_{variant}")
     latent = io["latent"] if system == "mld_star" else token_first(io["latent_seq_first"])
     error = model.error(latent, NoiseDraw(io["timesteps"].long(), io["noise"]), model.read(pooled(io["text_emb"])))
-    torch.testing.assert_close(error, io["mse_per_sample"], atol=ATOL, rtol=1e-5)
+    parity(f"{system}/train_step_{variant}", error, io["mse_per_sample"], ATOL, 1e-5)
 
 
 class Recorded:
@@ -117,25 +126,26 @@ class Recorded:
 @torch.no_grad()
 def test_guided_sampling(shared: Path, system: str, variant: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, io = tiny(shared, system, variant), numbers(shared, system, f"sample_tiny_{variant}")
+    name = f"{system}/sample_tiny_{variant}"
     empty = model.read(pooled(io["uncond_emb"]))
     monkeypatch.setattr(model, "nothing", lambda count: empty)
     sampling = Sampling("ddim", steps, float(io["cfg_scale"]))
     draws = Recorded(io["noise"])
     z = model.sample(pooled(io["text_emb"]), io["lengths"], 20, draws, sampling, K=1)  # type: ignore[arg-type]
     expected = io["latents_cfg" if steps == 50 else "latents_cfg_10"][-1]
-    torch.testing.assert_close(z, expected, atol=1e-3, rtol=1e-4)
+    parity(name, z, expected, 1e-3, 1e-4)
     if steps == 50:
-        torch.testing.assert_close(model.decode(z, io["lengths"]), io["decoded_cfg"], atol=1e-3, rtol=1e-4)
+        parity(name, model.decode(z, io["lengths"]), io["decoded_cfg"], atol=1e-3, rtol=1e-4)
         plain = model.sample(pooled(io["text_emb"]), io["lengths"], 20, draws, Sampling("ddim", 50, 1.0), K=1)  # type: ignore[arg-type]
-        torch.testing.assert_close(plain, io["latents_nocfg"][-1], atol=1e-3, rtol=1e-4)
+        parity(name, plain, io["latents_nocfg"][-1], 1e-3, 1e-4)
 
 
 def test_schedule(shared: Path) -> None:
     io = numbers(shared, "mld", "scheduler")
     diffusion = Diffusion(1000, "epsilon", "scaled-linear")
-    torch.testing.assert_close(diffusion.alpha_bar.float(), io["alphas_cumprod"], atol=1e-6, rtol=1e-6)
+    parity("mld/scheduler", diffusion.alpha_bar.float(), io["alphas_cumprod"], 1e-6, 1e-6)
     noisy = diffusion.add_noise(io["addnoise_x0"], io["addnoise_noise"], io["addnoise_t"])
-    torch.testing.assert_close(noisy, io["addnoise_xt"], atol=1e-6, rtol=1e-6)
+    parity("mld/scheduler", noisy, io["addnoise_xt"], 1e-6, 1e-6)
     for steps in (5, 10, 20, 50, 100):
         visited: list[int] = []
 
@@ -162,7 +172,7 @@ def test_guided_trajectory_without_a_network(shared: Path) -> None:
 
     diffusion = Diffusion(1000, "epsilon", "scaled-linear")
     z = diffusion.sample(denoiser, lambda: io["noise"], Sampling("ddim", 50, 7.5))
-    torch.testing.assert_close(z, io["latents"][-1], atol=1e-4, rtol=1e-4)
+    parity("mld/sample_toy", z, io["latents"][-1], 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +205,7 @@ def test_manifests_load_without_a_missing_or_unexpected_key(shared: Path, system
 
 
 def test_other_weights_are_refused() -> None:
-    with pytest.raises(UserError, match="no MLD"):
+    with pytest.raises(UserError, match="has no vae"):
         mld_config_from_published({"a": torch.zeros(1)})
     with pytest.raises(UserError, match="not a key"):
         rename_published_mld({"vae.strange": torch.zeros(1)})

@@ -1,0 +1,104 @@
+"""Agreement with recorded numbers of published code: asserted, and gathered into docs/parity.md.
+
+Write the page anew with ``pytest tests --parity-table docs/parity.md``, run from the repository's root.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+PAGE = """# Parity with published code
+
+Each line is one recording made by running the public code of a system on small inputs (random weights where there is a
+network), and what our code gives on the same inputs: the largest absolute difference over all numbers compared, and
+the tolerance under which the test passes. An error of 0 under "exact" means equal tokens, ranks or bits.
+
+The recordings are not part of this repository: they lie in `../shared/parity` of a development checkout, and the tests
+skip where they are absent. Written on {date} by
+
+    pytest tests --parity-table docs/parity.md
+
+with torch {torch}, numpy {numpy}, Python {python}, on a CPU ({machine}), float32 unless the recording says otherwise.
+
+| recording | compared numbers | tolerance | largest error | share of the tolerance |
+| --- | ---: | --- | ---: | ---: |
+{rows}
+
+No released checkpoint was at hand: what is shown here is that equal weights give equal numbers, and `tests/published`
+shows that files of the released layout and size load.
+"""
+
+Row = tuple[str, int, float, float, float, float]  # name, numbers, atol, rtol, error, share of what is allowed
+_pending: list[Row] = []
+
+
+def parity(name: str, actual: Any, expected: Any, atol: float = 0.0, rtol: float = 0.0) -> None:
+    """Assert |actual - expected| <= atol + rtol |expected| and keep the largest error under the recording's name."""
+    ours, theirs = (
+        np.asarray(x.detach() if isinstance(x, torch.Tensor) else x, dtype=np.float64) for x in (actual, expected)
+    )
+    assert ours.shape == theirs.shape, f"{name}: {ours.shape}, recorded {theirs.shape}"
+    with np.errstate(invalid="ignore"):
+        error = np.where(ours == theirs, 0.0, np.abs(ours - theirs))  # equal infinities are no error
+    allowed = atol + rtol * np.abs(theirs)
+    share = np.where(error == 0, 0.0, error / np.maximum(allowed, 1e-300))
+    worst = float(share.max(initial=0.0))
+    _pending.append((name, error.size, atol, rtol, float(error.max(initial=0.0)), worst))
+    assert worst <= 1, f"{name}: off by {error.max():.3g}, {worst:.3g} times what is allowed"
+
+
+def drain() -> list[tuple[str, Row]]:
+    """What was compared since the last call, as a test's user properties (they reach us from other processes)."""
+    properties = [("parity", row) for row in _pending]
+    _pending.clear()
+    return properties
+
+
+class ParityTable:
+    """The pytest plugin behind ``--parity-table``: gathers the rows of passed tests and writes the page."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: defaultdict[str, list[Row]] = defaultdict(list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for kind, row in report.user_properties if report.when == "teardown" else ():
+            if kind == "parity":
+                self.rows[row[0]].append(tuple(row))
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if exitstatus == 0 and self.rows:
+            self.path.write_text(self.page())
+
+    def page(self) -> str:
+        lines = []
+        for name, rows in sorted(self.rows.items()):
+            tolerances = sorted({(atol, rtol) for _, _, atol, rtol, _, _ in rows})
+            told = "; ".join(_told(*pair) for pair in tolerances)
+            numbers, error, share = (
+                sum(row[1] for row in rows),
+                max(row[4] for row in rows),
+                max(row[5] for row in rows),
+            )
+            lines.append(f"| `{name}` | {numbers:,} | {told} | {error:.1e} | {share:.0%} |")
+        return PAGE.format(
+            date=datetime.date.today().isoformat(),
+            torch=torch.__version__,
+            numpy=np.__version__,
+            python=platform.python_version(),
+            machine=platform.machine(),
+            rows="\n".join(lines).replace("0.0e+00", "0"),
+        )
+
+
+def _told(atol: float, rtol: float) -> str:
+    parts = [f"{atol:g}"] * bool(atol) + [f"{rtol:g} relative"] * bool(rtol)
+    return " + ".join(parts) or "exact"
