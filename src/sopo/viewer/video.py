@@ -33,7 +33,7 @@ def write_video(
     fps: frames per second, the skeleton's own if None. Raises UserError if no writer fits the file's suffix.
     """
     path = Path(path)
-    writer = _writer(path, fps or skeleton.fps)
+    writer = film_writer(path, fps or skeleton.fps)
     if not motions:
         raise UserError(f"{path}: no motion to film")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,8 @@ def write_video(
     return path
 
 
-def _writer(path: Path, fps: float) -> animation.AbstractMovieWriter:
+def film_writer(path: Path, fps: float) -> animation.AbstractMovieWriter:
+    """Writes pictures to ``path``, ``fps`` a second; UserError if no writer fits the file's suffix."""
     match path.suffix.lower():
         case ".gif":
             # A GIF counts hundredths of a second; Pillow rounds as it likes, so the rate is rounded here.
