@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,12 @@ from sopo.cli.parser import Verb
 HEAVY = {"torch", "diffusers", "transformers", "scipy", "matplotlib"}
 
 
-def entries() -> Iterator[tuple[list[str], Entry]]:
-    for name, entry in VERBS.items():
+def entries(verbs: Mapping[str, Any] = VERBS, words: tuple[str, ...] = ()) -> Iterator[tuple[list[str], Entry]]:
+    for name, entry in verbs.items():
         if isinstance(entry, Entry):
-            yield [name], entry
+            yield [*words, name], entry
         else:
-            yield from (([name, what], member) for what, member in entry.items())
+            yield from entries(entry, (*words, name))
 
 
 def imported(arguments: list[str]) -> set[str]:
