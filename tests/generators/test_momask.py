@@ -16,9 +16,11 @@ from sopo.generators.length_estimator import LengthEstimator, LengthEstimatorCon
 from sopo.generators.momask import MoMask, MoMaskConfig, TokenDraw
 from sopo.generators.rvq_vae import RVQVAEConfig
 from sopo.generators.token_transformer import TokenTransformerConfig
+from sopo.preference.objective import PreferenceConfig, PreferenceObjective
 from sopo.preference.ratio import log_ratio
 from sopo.randomness import Draws
 from sopo.recipes.build import load_generator
+from sopo.rewards.reward import Reward
 
 TEXTS = as_captions(["a person walks", "someone waves the left hand twice", "jump", "a man kicks with the right foot"])
 LENGTH = torch.tensor([24, 12, 4, 16])
@@ -218,3 +220,27 @@ def test_lengths_are_drawn_in_whole_tokens() -> None:
     length = model.sample(text, Draws(0, 4))
     assert length.shape == (4,) and (length % 4 == 0).all() and length.max() < 40
     assert torch.equal(length[1:3], model.sample(text.rows(slice(1, 3)), Draws(0, 4, 1, 3)))
+
+
+@pytest.mark.parametrize("method", ["sopo", "online-dpo"])
+def test_every_objective_finds_a_gradient(method: str) -> None:
+    class FirstFeature(Reward):
+        range = (-1.0, 1.0)
+
+        def score(self, motions: Tensor, length: Tensor, captions: Any) -> Tensor:
+            return torch.tanh(self.embed_motions(motions, length)[:, 0])
+
+        def embed_motions(self, motions: Tensor, length: Tensor) -> Tensor:
+            return motions.sum(1) / length[:, None]
+
+        def describe(self) -> str:
+            return "the mean of the first feature"
+
+    model = model_of()
+    config = PreferenceConfig(method, K=2, rollout=Sampling(steps=2, guidance=1.0))
+    objective = PreferenceObjective(model, FirstFeature(), config, tau=1.0)
+    loss, values = objective(batch_of(), Draws(0, 4))
+    loss.backward()
+    assert values["h_w"] == 0  # the reference is the model itself
+    for part in (model.masked, model.residual):
+        assert any(p.grad is not None and p.grad.any() for p in part.parameters())
