@@ -1,6 +1,6 @@
 """Agreement with recorded numbers of published code: asserted, and gathered into docs/parity.md.
 
-Write the page anew with ``pytest tests --parity-table docs/parity.md``, run from the repository's root.
+The page says how it is written anew: pytest with ``--parity-table docs/parity.md``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ the tolerance under which the test passes. An error of 0 under "exact" means equ
 The recordings are not part of this repository: they lie in `../shared/parity` of a development checkout, and the tests
 skip where they are absent. Written on {date} by
 
-    pytest tests --parity-table docs/parity.md
+    pytest tests/motion tests/diffusion tests/evaluation tests/matching tests/published --parity-table docs/parity.md
 
 with torch {torch}, numpy {numpy}, Python {python}, on a CPU ({machine}), float32 unless the recording says otherwise.
 
@@ -46,9 +46,9 @@ def parity(name: str, actual: Any, expected: Any, atol: float = 0.0, rtol: float
         np.asarray(x.detach() if isinstance(x, torch.Tensor) else x, dtype=np.float64) for x in (actual, expected)
     )
     assert ours.shape == theirs.shape, f"{name}: {ours.shape}, recorded {theirs.shape}"
-    with np.errstate(invalid="ignore"):
-        error = np.where(ours == theirs, 0.0, np.abs(ours - theirs))  # equal infinities are no error
-    allowed = atol + rtol * np.abs(theirs)
+    with np.errstate(invalid="ignore"):  # equal infinities are no error
+        error = np.where(ours == theirs, 0.0, np.abs(ours - theirs))
+        allowed = np.where(np.isfinite(theirs), atol + rtol * np.abs(theirs), atol)
     share = np.where(error == 0, 0.0, error / np.maximum(allowed, 1e-300))
     worst = float(share.max(initial=0.0))
     _pending.append((name, error.size, atol, rtol, float(error.max(initial=0.0)), worst))

@@ -30,6 +30,7 @@ from sopo.text.encoder import TextEmbedding
 
 Manifest = Callable[[str], Any]
 Refused = Callable[..., str]
+SINGLE_FILES = [system for system in SYSTEMS if system != "momask"]
 LENGTH = torch.tensor([40, 24])
 
 
@@ -116,6 +117,36 @@ def test_mld(
     assert generator.text.name == encoder
     monkeypatch.setattr(generator.text, "encode", lambda texts: words(len(texts), 768))
     draw(generator)
+
+
+def momask_folder(folder: Path, manifest: Manifest, dataset: str) -> Path:
+    entries = manifest(f"momask/manifest_{dataset}.json")
+    networks = [
+        ("rvq_nq6_dc512_nc512", "net_best_fid.tar", "vq_model", "rvqvae"),
+        ("t2m_nlayer8_nhead6", "latest.tar", "t2m_transformer", "mask_transformer"),
+        ("tres_nlayer8_ld384", "net_best_fid.tar", "res_transformer", "residual_transformer"),
+    ]
+    for name, file, key, part in networks:
+        (folder / name / "model").mkdir(parents=True)
+        torch.save({key: random_weights(entries[part]), "ep": 3}, folder / name / "model" / file)
+    write_statistics(folder / networks[0][0] / "meta", 263 if dataset == "t2m" else 251)
+    return folder
+
+
+@pytest.mark.parametrize("dataset", ["t2m", "kit"])
+def test_momask(tmp_path: Path, manifest: Manifest, refused: Refused, dataset: str) -> None:
+    folder = momask_folder(tmp_path / dataset, manifest, dataset)
+    main(["convert", "momask", str(folder), str(tmp_path / "out")])
+    generator = load_generator(tmp_path / "out")
+    assert generator.text.name == "clip-vit-b32"
+    draw(generator)
+    if dataset == "kit":
+        assert "reads 251" in refused("momask", folder, tmp_path / "other", "--dataset", "humanml3d")
+    residual = folder / "tres_nlayer8_ld384" / "model" / "net_best_fid.tar"
+    torch.save({"res_transformer": {}, "opt": Trap(tmp_path / "executed")}, residual)
+    assert "refused" in refused("momask", folder, tmp_path / "other")
+    residual.unlink()
+    assert "tres*" in refused("momask", folder, tmp_path / "other")
 
 
 def glove(folder: Path) -> Path:
@@ -246,7 +277,7 @@ def test_damaged_files(tmp_path: Path, evaluator: Path, refused: Refused, damage
     assert str(evaluator) in refused("guo", evaluator, tmp_path / "out")
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SINGLE_FILES)
 def test_weights_of_another_system(tmp_path: Path, refused: Refused, system: str) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "w.pt")
     (tmp_path / "args.json").write_text("{}")
@@ -281,7 +312,7 @@ class Hidden(Trap):
 
 @pytest.mark.parametrize("kind", [Trap, Hidden])
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SINGLE_FILES)
 def test_a_hostile_file_is_never_executed(
     tmp_path: Path, refused: Refused, system: str, legacy: bool, kind: type[Trap]
 ) -> None:

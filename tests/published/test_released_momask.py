@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity_table import parity
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -33,10 +34,6 @@ from sopo.text.encoder import TextEmbedding
 
 Numbers = dict[str, Tensor]
 each_sharing = pytest.mark.parametrize("sharing", ["sw", "nosw"])
-
-
-def close(ours: Tensor, theirs: Tensor, atol: float = 1e-5) -> None:
-    torch.testing.assert_close(ours, theirs, atol=atol, rtol=0)
 
 
 def numbers(shared: Path, name: str) -> Numbers:
@@ -95,26 +92,33 @@ class Recorded:
 def test_rvq_vae(shared: Path, tiny: Callable[..., MoMask]) -> None:
     rvq, io = tiny().rvq, numbers(shared, "tiny_rvqvae_io")
     everywhere = torch.ones(3, 24, dtype=torch.bool)
-    close(rvq.encoder(io["motion"], everywhere).transpose(1, 2), io["encoder_out"])
+    parity("momask/tiny_rvqvae_io", rvq.encoder(io["motion"], everywhere).transpose(1, 2), io["encoder_out"], 1e-5)
     ids = rvq.encode(io["motion"])
-    assert torch.equal(ids, io["code_idx"])
+    parity("momask/tiny_rvqvae_io: ids", ids, io["code_idx"])
     codes = rvq.encoder(io["motion"], everywhere)
     each = [rvq.quantizer.decode(ids[..., : q + 1]) - rvq.quantizer.decode(ids[..., :q]) for q in range(1, 6)]
-    close(torch.stack([rvq.quantizer.decode(ids[..., :1]), *each]).transpose(2, 3), io["layer_codes"])
+    parity(
+        "momask/tiny_rvqvae_io",
+        torch.stack([rvq.quantizer.decode(ids[..., :1]), *each]).transpose(2, 3),
+        io["layer_codes"],
+        1e-5,
+    )
     left = [codes - rvq.quantizer.decode(ids[..., :q]) for q in range(1, 7)]
-    close(torch.stack([part.square().mean() for part in left]).mean(), io["commit_loss"])
-    close(rvq.decode(ids), io["decoded"])
-    close(rvq.decode(ids), io["forward_out"])
-    close(rvq.decode(ids[..., :1]), io["decoded_first_1"])
-    close(rvq.decode(ids[..., :3]), io["decoded_first_3"])
-    close(rvq.decode(io["code_idx_with_minus1"]), io["decoded_with_minus1"])
+    parity(
+        "momask/tiny_rvqvae_io", torch.stack([part.square().mean() for part in left]).mean(), io["commit_loss"], 1e-5
+    )
+    parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["decoded"], 1e-5)
+    parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["forward_out"], 1e-5)
+    parity("momask/tiny_rvqvae_io", rvq.decode(ids[..., :1]), io["decoded_first_1"], 1e-5)
+    parity("momask/tiny_rvqvae_io", rvq.decode(ids[..., :3]), io["decoded_first_3"], 1e-5)
+    parity("momask/tiny_rvqvae_io", rvq.decode(io["code_idx_with_minus1"]), io["decoded_with_minus1"], 1e-5)
 
 
 def test_frames_beyond_the_last_token_are_dropped(shared: Path, tiny: Callable[..., MoMask]) -> None:
     rvq, io = tiny().rvq, numbers(shared, "tiny_rvqvae_io")
     ids = rvq.encode(io["motion_T22"])
-    assert torch.equal(ids, io["code_idx_T22"])
-    close(rvq.decode(ids), io["decoded_T22"])
+    parity("momask/tiny_rvqvae_io: ids", ids, io["code_idx_T22"])
+    parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["decoded_T22"], 1e-5)
 
 
 def test_masked_transformer(shared: Path, tiny: Callable[..., MoMask]) -> None:
@@ -122,8 +126,8 @@ def test_masked_transformer(shared: Path, tiny: Callable[..., MoMask]) -> None:
     valid = length_mask(io["lengths"], 9)
     both = model.logits(io["ids"].repeat(2, 1), valid.repeat(2, 1), *model.read_guided(text_of(io), 4))
     for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
-        close(ours.transpose(1, 2), io[f"logits_{theirs}"])
-    close(extrapolate(both, 4).transpose(1, 2), io["logits_scale4"], 1e-4)
+        parity("momask/tiny_mask_transformer_io", ours.transpose(1, 2), io[f"logits_{theirs}"], 1e-5)
+    parity("momask/tiny_mask_transformer_io", extrapolate(both, 4).transpose(1, 2), io["logits_scale4"], 1e-4)
 
 
 def test_masked_transformer_learns_by_the_same_loss(shared: Path, tiny: Callable[..., MoMask]) -> None:
@@ -131,7 +135,8 @@ def test_masked_transformer_learns_by_the_same_loss(shared: Path, tiny: Callable
     ids = io["ids"].masked_fill(~length_mask(io["lengths"], 9), -1)
     replaced, hidden = ((~io[name]).float() for name in ("mask_rid", "mask_mid"))
     draws = Recorded(io["rand_time"], io["rand_perm_values"], replaced, io["rand_id"], hidden)
-    close(tiny().masked.training_loss(ids, text_of(io), draws), io["ce_loss"])  # type: ignore[arg-type]
+    loss = tiny().masked.training_loss(ids, text_of(io), draws)  # type: ignore[arg-type]
+    parity("momask/tiny_mask_train_io", loss, io["ce_loss"], 1e-5)
 
 
 @pytest.mark.parametrize("way", ["gumbel", "categorical"])
@@ -140,7 +145,7 @@ def test_masked_generation(
 ) -> None:
     model, io = tiny().masked, numbers(shared, f"generate_mask_{way}")
     steps = int(io["timesteps"])
-    close(masked_ratio(torch.linspace(0, 1, steps)), io["schedule"], 1e-7)
+    parity(f"momask/generate_mask_{way}", masked_ratio(torch.linspace(0, 1, steps)), io["schedule"], 1e-7)
     seen: list[Tensor] = []
     logits = model.logits
     monkeypatch.setattr(model, "logits", lambda ids, *rest: (seen.append(ids[:3]), logits(ids, *rest))[1])
@@ -150,23 +155,33 @@ def test_masked_generation(
     noise = iter(io.get("noise_u", torch.zeros(steps, 1)))
     valid = length_mask(io["lengths"], 9)
     ids = model.generate(valid, text_of(io), lambda: next(noise), steps, float(io["cond_scale"]))
-    assert torch.equal(ids, io["final_ids"])
+    parity(f"momask/generate_mask_{way}: ids", ids, io["final_ids"])
     assert all(torch.equal(a[valid], b[valid]) for a, b in zip(seen, io["ids_masked_in"], strict=True))
 
 
 @each_sharing
 def test_residual_transformer(shared: Path, tiny: Callable[..., MoMask], sharing: str) -> None:
     model, io = tiny(sharing).residual, numbers(shared, f"tiny_residual_transformer_{sharing}_io")
-    close(model.embeddings, io["token_embed_weight"])
-    close(model.projections, io["output_proj_weight"])
+    parity(f"momask/tiny_residual_transformer_{sharing}_io", model.embeddings, io["token_embed_weight"], 1e-5)
+    parity(f"momask/tiny_residual_transformer_{sharing}_io", model.projections, io["output_proj_weight"], 1e-5)
     valid = length_mask(io["lengths"], 9).repeat(2, 1)
     for q in (1, 3, 5):
         both = model.logits(
             io["history_sum"].repeat(2, 1, 1), torch.full((6,), q), valid, *model.read_guided(text_of(io), 5)
         )
         for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
-            close(ours.transpose(1, 2), io[f"logits_{theirs}_q{q}"])
-        close(extrapolate(both, 5).transpose(1, 2), io[f"logits_scale5_q{q}"], 1e-4)
+            parity(
+                f"momask/tiny_residual_transformer_{sharing}_io",
+                ours.transpose(1, 2),
+                io[f"logits_{theirs}_q{q}"],
+                1e-5,
+            )
+        parity(
+            f"momask/tiny_residual_transformer_{sharing}_io",
+            extrapolate(both, 5).transpose(1, 2),
+            io[f"logits_scale5_q{q}"],
+            1e-4,
+        )
 
 
 @each_sharing
@@ -176,7 +191,7 @@ def test_residual_transformer_learns_by_the_same_loss(shared: Path, tiny: Callab
     # The uniform number whose codebook, 1 + round(4 (1 - cos(pi u / 2))), is the recorded one.
     time = torch.acos(1 - (io["active_q_layers"] - 1) / 4) * 2 / torch.pi
     loss = tiny(sharing).residual.training_loss(ids, text_of(io), Recorded(time))  # type: ignore[arg-type]
-    close(loss, io["ce_loss"])
+    parity(f"momask/tiny_residual_train_{sharing}_io", loss, io["ce_loss"], 1e-5)
 
 
 @each_sharing
@@ -184,8 +199,13 @@ def test_residual_generation(shared: Path, tiny: Callable[..., MoMask], sharing:
     model, io = tiny(sharing), numbers(shared, f"generate_residual_{sharing}")
     noise = iter(io["noise_u"])
     ids = model.residual.generate(io["base_ids"], text_of(io), lambda: next(noise), 5)
-    assert torch.equal(ids, io["all_indices"])
-    close(model.rvq.decode(ids), numbers(shared, f"generate_full_{sharing}")["motion"])
+    parity(f"momask/generate_residual_{sharing}: ids", ids, io["all_indices"])
+    parity(
+        f"momask/generate_residual_{sharing}",
+        model.rvq.decode(ids),
+        numbers(shared, f"generate_full_{sharing}")["motion"],
+        1e-5,
+    )
 
 
 @each_sharing
@@ -199,14 +219,15 @@ def test_whole_generation(shared: Path, tiny: Callable[..., MoMask], sharing: st
     sampling = Sampling(steps=10, guidance=4.0)
     model = tiny(sharing)
     x = model.sample(text_of(base), frames, 36, draws, sampling, K=1)  # type: ignore[arg-type]
-    assert torch.equal(x, full["all_indices"])
-    close(model.decode(x, frames)[0], full["motion"][0])  # the longest: no padding to be seen by the others
+    parity(f"momask/generate_full_{sharing}: ids", x, full["all_indices"])
+    longest = model.decode(x, frames)[0]  # no padding to be seen by the others
+    parity(f"momask/generate_full_{sharing}", longest, full["motion"][0], 1e-5)
 
 
 def test_filter_and_schedule(shared: Path) -> None:
     io = numbers(shared, "helpers")
-    close(masked_ratio(io["t"]), io["cosine_schedule"], 1e-7)
-    assert torch.equal(keep_top(io["topk_in"], KEPT_LOGITS), io["topk_filtered"])
+    parity("momask/helpers", masked_ratio(io["t"]), io["cosine_schedule"], 1e-7)
+    parity("momask/helpers", keep_top(io["topk_in"], KEPT_LOGITS), io["topk_filtered"])
     for classes, kept in io["topk_k_for"].tolist():
         assert keep_top(torch.arange(classes).float(), KEPT_LOGITS).isfinite().sum() == kept
 
@@ -216,7 +237,7 @@ def test_length_estimator(shared: Path) -> None:
         load_file(shared / "parity" / "momask" / "tiny_length_estimator.safetensors")
     )
     io = numbers(shared, "tiny_length_estimator_io")
-    close(model(io["text_emb"]), io["logits"])
+    parity("momask/tiny_length_estimator_io", model(io["text_emb"]), io["logits"], 1e-5)
 
 
 @pytest.mark.parametrize("name", ["t2m", "kit"])

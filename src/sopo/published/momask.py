@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from sopo.generators.rvq_vae import RVQVAEConfig
 from sopo.generators.token_transformer import TokenTransformerConfig
 from sopo.motion.normalize import Normalizer
 from sopo.pretrained import load_weights
-from sopo.published.reading import Sizes
+from sopo.published.beside import Given, check_dataset, read_statistics
+from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 
 Tensors = Mapping[str, Tensor]
 
@@ -37,6 +39,29 @@ TRANSFORMER = {
 }
 # The frozen text model, and a table of sines that we compute.
 IGNORED = ("clip_model.", "position_enc.pe")
+
+
+def read_momask(path: Path, given: Given) -> MoMask:
+    """``checkpoints/t2m`` or ``checkpoints/kit``, with the folders of the three networks inside -> our MoMask.
+
+    The statistics are those in the RVQ-VAE's meta folder. Raises UserError for whatever is missing or does not fit.
+    """
+    rvq, masked, residual = (
+        _file(path, "rvq*", "net_best_fid.tar"),
+        _file(path, "t2m_*", "latest.tar"),
+        _file(path, "tres*", "net_best_fid.tar"),
+    )
+    parts = (
+        tensors_of(read_checkpoint(rvq), rvq, "vq_model", "net"),
+        tensors_of(read_checkpoint(masked), masked, "t2m_transformer", "trans"),
+        tensors_of(read_checkpoint(residual), residual, "res_transformer"),
+    )
+    try:
+        config = config_from_published(*parts)
+        check_dataset(config.features, given, rvq)
+        return momask_from_published(*parts, config, read_statistics(rvq, config.features, given))
+    except UserError as error:
+        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
 def config_from_published(rvq: Tensors, masked: Tensors, residual: Tensors, heads: int = 6) -> MoMaskConfig:
@@ -118,6 +143,14 @@ def rename_rvq(tensors: Tensors) -> dict[str, Tensor]:
 def rename_transformer(tensors: Tensors) -> dict[str, Tensor]:
     """Our names of either transformer's tensors; UserError on a key that is not known."""
     return _rename({key: tensor for key, tensor in tensors.items() if not key.startswith(IGNORED)}, TRANSFORMER)
+
+
+def _file(path: Path, folder: str, name: str) -> Path:
+    """The one checkpoint ``path/folder/model/name``."""
+    found = sorted(path.glob(f"{folder}/model/{name}"))
+    if len(found) != 1:
+        raise UserError(f"{path}: has {len(found)} of {folder}/model/{name}, MoMask's folder of a data set has 1")
+    return found[0]
 
 
 def _rename(tensors: Tensors, names: Mapping[str, str]) -> dict[str, Tensor]:

@@ -16,12 +16,14 @@ from sopo.published.beside import Given
 from sopo.published.guo import read_guo
 from sopo.published.mdm import read_mdm
 from sopo.published.mld import read_mld, read_mld_star
+from sopo.published.momask import read_momask
 from sopo.published.tmr import read_tmr
 
 SYSTEMS: dict[str, Callable[[Path, Given], Generator | Matcher]] = {
     "mdm": read_mdm,
     "mld": read_mld,
     "mld-star": read_mld_star,
+    "momask": read_momask,
     "tmr": read_tmr,
     "guo": read_guo,
 }
