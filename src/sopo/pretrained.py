@@ -75,7 +75,7 @@ def build_config(kind: type, fields: dict[str, Any], source: str) -> Any:
     values = {}
     for name, value in fields.items():
         if isinstance(value, dict) and dataclasses.is_dataclass(known[name]):
-            value = build_config(known[name], value, source)  # type: ignore[arg-type]
+            value = build_config(known[name], value, source)
         values[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -24,7 +24,8 @@ class Entry:
         return verb
 
 
-VERBS: dict[str, Entry | dict[str, Entry]] = {
+Verbs = Mapping[str, "Entry | Verbs"]
+VERBS: Verbs = {
     "quickstart": Entry("quickstart:QUICKSTART", "align the shipped generator, measure it and show it"),
     "align": Entry("align:ALIGN", "fine-tune a generator with SoPo or a rival objective"),
     "eval": Entry("evaluate:EVALUATE", "measure generators, or files of motions, under the protocol"),
@@ -35,7 +36,11 @@ VERBS: dict[str, Entry | dict[str, Entry]] = {
         "import": Entry("data:IMPORT", "turn a folder of BVH and captions into the layout"),
     },
     "train": {
-        "generator": Entry("train:GENERATOR", "pre-train an MDM"),
+        "generator": {
+            "mdm": Entry("train:MDM", "pre-train an MDM: diffusion on the motion's features"),
+            "mld": Entry("train:MLD", "pre-train an MLD: diffusion on the latents of a trained vae"),
+        },
+        "vae": Entry("train:VAE", "train the motion VAE that an MLD works on"),
         "reward": Entry("train:REWARD", "train the reward, TMR"),
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
@@ -43,23 +48,26 @@ VERBS: dict[str, Entry | dict[str, Entry]] = {
     "toy": Entry("toy:TOY", "train and draw Figure 2 of the paper on points of the plane"),
     "results": Entry("quickstart:RESULTS", "the full recipe: SoPo and the control over three seeds"),
 }
+LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name a verb
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``sopo`` command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = VERBS.get(given[0]) if given else None
-    words = 1  # of the given ones, those that name the verb
-    if isinstance(chosen, dict):
-        chosen, words = chosen.get(given[1]) if given[1:] else None, 2
+    chosen: Entry | Verbs | None = VERBS
+    words = 0  # of the given ones, those that name the verb
+    while isinstance(chosen, Mapping):
+        chosen = chosen.get(given[words]) if words < len(given) else None
+        words += 1
     verb = chosen.load() if chosen else None
     if verb:
         given[words:words] = verb.before(given[words:])
     flags = _parser(chosen, verb).parse_args(given)
     assert verb  # the parser has refused, or answered --help, where no verb is named
-    flags = flags[flags.verb]
+    for depth in range(words):
+        flags = flags[flags[LEVELS[depth]]]
     try:
-        verb.run(flags[flags.what] if words == 2 else flags)
+        verb.run(flags)
     except UserError as error:
         print(f"sopo: {error}", file=sys.stderr)
         sys.exit(2)
@@ -78,18 +86,18 @@ def _parser(chosen: Entry | None, verb: Verb | None) -> Parser:
             verb.prepare(parser)
         return parser
 
-    parser = Parser(prog="sopo", description="Preference alignment for text-to-motion models.")
-    commands = parser.add_subcommands(required=True, dest="verb")
-    for name, entry in VERBS.items():
-        if isinstance(entry, Entry):
-            commands.add_subcommand(name, leaf(entry), help=entry.help)
-            continue
-        group = Parser(description=f"sopo {name} ...")
-        commands.add_subcommand(name, group, help=", ".join(entry))
-        leaves = group.add_subcommands(required=True, dest="what")
-        for what, member in entry.items():
-            leaves.add_subcommand(what, leaf(member), help=member.help)
-    return parser
+    def grow(parser: Parser, verbs: Verbs, depth: int = 0) -> None:
+        branches = parser.add_subcommands(required=True, dest=LEVELS[depth])
+        for name, entry in verbs.items():
+            if isinstance(entry, Entry):
+                branches.add_subcommand(name, leaf(entry), help=entry.help)
+            else:
+                branches.add_subcommand(name, branch := Parser(), help=", ".join(entry))
+                grow(branch, entry, depth + 1)
+
+    root = Parser(prog="sopo", description="Preference alignment for text-to-motion models.")
+    grow(root, VERBS)
+    return root
 
 
 if __name__ == "__main__":

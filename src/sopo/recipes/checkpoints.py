@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sopo.corpus.write import CorpusConfig, make_corpus
 from sopo.recipes import presets
-from sopo.recipes.pretrain import train_evaluator, train_generator, train_reward
+from sopo.recipes.pretrain import train_evaluator, train_mdm, train_reward
 from sopo.recipes.shipped import CHECKPOINTS
 from sopo.training.loop import LoopConfig
 from sopo.training.progress import progress
@@ -27,7 +27,7 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
             make_corpus(data, CorpusConfig(train=TRAIN_CLIPS), report)
     train_reward(data, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
     train_evaluator(data, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
-    train_generator(data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
+    train_mdm(data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
     for name in ("reward", "evaluator", "generator"):
         (out / name).mkdir(parents=True, exist_ok=True)
         for file in MODEL_FILES:

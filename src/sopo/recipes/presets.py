@@ -94,6 +94,8 @@ LOOP_GENERATOR: dict[str, Any] = {
     "checkpoint_every": 500,
     "seed": 1,
 }
+LOOP_VAE: dict[str, Any] = LOOP_GENERATOR | {"steps": 7000, "batch_size": 32, "seed": 4}
+LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 5}
 LOOP_REWARD: dict[str, Any] = {
     "steps": 2000,
     "batch_size": 64,

@@ -73,7 +73,8 @@ def _pretrain(model: ModelT, dataset: MotionDataset, out: Path, loop: LoopConfig
     write_run(out / "run", {"data": str(dataset.root), "model": dataclasses.asdict(model.config)}, loop)
     fit(Pretraining(model), training_batches(dataset, loop), loop, out / "run", title)
     save_model(model, out)
-    return model.eval()
+    model.eval()
+    return model
 
 
 @torch.inference_mode()
