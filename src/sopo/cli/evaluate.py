@@ -15,6 +15,7 @@ from sopo.recipes.build import check_features, load_dataset, load_generator, loa
 from sopo.recipes.evaluate import measure
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.sources import generator_source
+from sopo.reports.published import COMPARISONS, published_figures
 from sopo.reports.tables import as_json, print_table
 
 
@@ -23,6 +24,11 @@ def _prepare(parser: Parser) -> None:
     add_path(parser, "--evaluator", "folder of the evaluator (never the reward that was optimised)")
     parser.add_argument("--generator", type=Path, nargs="*", default=[], help="folders of generators")
     parser.add_argument("--motions", type=Path, nargs="*", default=[], help="motions of other systems")
+    parser.add_argument(
+        "--published",
+        choices=list(COMPARISONS),
+        help="show below what other systems' papers report on this data set, labelled published",
+    )
     parser.add_argument("--split", type=str, default="test", help="which split to use")
     parser.add_argument("--out", type=Path, default=None, help="JSON file for the table")
     parser.add_class_arguments(Sampling, "sampling")
@@ -45,8 +51,14 @@ def _run(flags: Namespace) -> None:
         sources[str(path)] = FileSource(path, dataset.skeleton)
     table = measure(sources, dataset, matcher, protocol)
     print_table(table, base=next(iter(sources)))
+    record = {**as_json(table), "seed": protocol.seed, "environment": environment()}
+    if flags.published:
+        print("published: figures of the systems' own papers, not measured here")
+        figures = published_figures(flags.published)
+        print_table(figures)
+        record["published"] = as_json(figures)
     if flags.out:
-        write_json(flags.out, {**as_json(table), "seed": protocol.seed, "environment": environment()})
+        write_json(flags.out, record)
 
 
 EVALUATE = Verb(_prepare, _run)
