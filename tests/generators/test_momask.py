@@ -90,10 +90,10 @@ def test_nll_is_the_mean_of_what_the_transformers_give_the_tokens() -> None:
     draw = model.draw(x, Draws(1, 4))
     valid = x[..., 0] >= 0
     hidden = x[..., 0].masked_fill(draw.mask, model.masked.mask_id)
-    p = model.masked.logits(hidden, valid, *model.masked.read(text)).softmax(-1)
+    p = model.masked.logits(hidden, valid, model.masked.read(text)).softmax(-1)
     ids = torch.where(valid[..., None], x, 16)
     q = model.residual.logits(
-        model.residual.history(ids, draw.layer), draw.layer, valid, *model.residual.read(text)
+        model.residual.history(ids, draw.layer), draw.layer, valid, model.residual.read(text)
     ).softmax(-1)
     for i, expected in enumerate(model.nll(x, LENGTH, text, draw)):
         tokens = draw.mask[i].nonzero()[:, 0]

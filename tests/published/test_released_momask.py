@@ -124,7 +124,7 @@ def test_frames_beyond_the_last_token_are_dropped(shared: Path, tiny: Callable[.
 def test_masked_transformer(shared: Path, tiny: Callable[..., MoMask]) -> None:
     model, io = tiny().masked, numbers(shared, "tiny_mask_transformer_io")
     valid = length_mask(io["lengths"], 9)
-    both = model.logits(io["ids"].repeat(2, 1), valid.repeat(2, 1), *model.read_guided(text_of(io), 4))
+    both = model.logits(io["ids"].repeat(2, 1), valid.repeat(2, 1), model.read_guided(text_of(io), 4))
     for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
         parity("momask/tiny_mask_transformer_io", ours.transpose(1, 2), io[f"logits_{theirs}"], 1e-5)
     parity("momask/tiny_mask_transformer_io", extrapolate(both, 4).transpose(1, 2), io["logits_scale4"], 1e-4)
@@ -167,7 +167,7 @@ def test_residual_transformer(shared: Path, tiny: Callable[..., MoMask], sharing
     valid = length_mask(io["lengths"], 9).repeat(2, 1)
     for q in (1, 3, 5):
         both = model.logits(
-            io["history_sum"].repeat(2, 1, 1), torch.full((6,), q), valid, *model.read_guided(text_of(io), 5)
+            io["history_sum"].repeat(2, 1, 1), torch.full((6,), q), valid, model.read_guided(text_of(io), 5)
         )
         for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
             parity(

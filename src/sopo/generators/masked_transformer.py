@@ -34,9 +34,9 @@ class MaskedTransformer(TokenTransformer):
         self.table = nn.Embedding(codes + 2, code_dim)
         nn.init.normal_(self.table.weight, std=0.02)
 
-    def logits(self, ids: Tensor, valid: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
-        """ids [N, n], anything where not valid; memory and padding of ``read`` -> [N, n, V]."""
-        return self(self.table(torch.where(valid, ids, self.pad_id)), valid, memory, padding)
+    def logits(self, ids: Tensor, valid: Tensor, memory: Tensor) -> Tensor:
+        """ids [N, n], anything where not valid; text of ``read`` -> [N, n, V]."""
+        return self(self.table(torch.where(valid, ids, self.pad_id)), valid, memory)
 
     def generate(
         self, valid: Tensor, text: TextEmbedding, uniform: Callable[[], Tensor], steps: int, guidance: float
@@ -45,7 +45,7 @@ class MaskedTransformer(TokenTransformer):
 
         Each step draws all masked tokens and masks the least sure of them again, ever fewer (cosine).
         """
-        memory, padding = self.read_guided(text, guidance)
+        memory = self.read_guided(text, guidance)
         passes, length = rows_for(guidance), valid.sum(1)
         ids = torch.full_like(valid, self.mask_id, dtype=torch.int64)
         scores = torch.where(valid, 0.0, NEVER)
@@ -53,7 +53,7 @@ class MaskedTransformer(TokenTransformer):
             count = (ratio * length).round().clamp(min=1)
             masked = scores.argsort(1).argsort(1) < count[:, None]
             ids = torch.where(masked, self.mask_id, ids)
-            out = self.logits(ids.repeat(passes, 1), valid.repeat(passes, 1), memory, padding)
+            out = self.logits(ids.repeat(passes, 1), valid.repeat(passes, 1), memory)
             logits = extrapolate(out, guidance)
             drawn = pick(keep_top(logits, KEPT_LOGITS), uniform())
             ids = torch.where(masked, drawn, ids)
@@ -64,7 +64,7 @@ class MaskedTransformer(TokenTransformer):
 
     def nll(self, ids: Tensor, mask: Tensor, text: TextEmbedding) -> Tensor:
         """[N]: -log p, the mean over the tokens in ``mask`` [N, n]; ids [N, n] are -1 where padded."""
-        logits = self.logits(torch.where(mask, self.mask_id, ids), ids >= 0, *self.read(text))
+        logits = self.logits(torch.where(mask, self.mask_id, ids), ids >= 0, self.read(text))
         return masked_mean(negative_log_likelihood(logits, ids.clamp(min=0)), mask, dim=1)
 
     def training_loss(self, ids: Tensor, text: TextEmbedding, draws: Draws) -> Tensor:
@@ -76,7 +76,7 @@ class MaskedTransformer(TokenTransformer):
         seen = torch.where(replaced, draws.integers(self.codes, n), ids)
         hidden = guessed & ~replaced & (draws.uniform(n) < MASKED_SHARE)
         seen = torch.where(hidden, self.mask_id, seen)
-        logits = self.logits(seen, valid, *self.read(text, self.kept(draws)))
+        logits = self.logits(seen, valid, self.read(text, self.kept(draws)))
         return masked_mean(negative_log_likelihood(logits, ids.clamp(min=0)), guessed)
 
 

@@ -64,11 +64,10 @@ class ResidualTransformer(TokenTransformer):
         """[Q - 1, V + 1, C]: onto the tokens of layers 1..Q-1."""
         return torch.cat([self.shared, self.last_projection]) if self.share_weight else self.all_projections
 
-    def logits(self, history: Tensor, layer: Tensor, valid: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
-        """history [N, n, C], layer [N], valid [N, n]; memory and padding of ``read`` -> [N, n, V + 1]."""
+    def logits(self, history: Tensor, layer: Tensor, valid: Tensor, memory: Tensor) -> Tensor:
+        """history [N, n, C], layer [N], valid [N, n]; text of ``read`` -> [N, n, V + 1]."""
         which = self.embed_layer(F.one_hot(layer, self.quantizers).to(history.dtype))[:, None]
-        padding = torch.cat([padding, torch.zeros_like(padding[:, :1])], dim=1)
-        hidden = self(history, valid, torch.cat([memory, which], dim=1), padding)
+        hidden = self(history, valid, torch.cat([memory, which], dim=1))
         logits = torch.einsum("nkc,nvc->nkv", hidden, self.projections[layer - 1])
         # The published code adds the product to itself here; models trained so need it.
         return logits if self.share_weight else 2 * logits + self.bias[layer - 1][:, None]
@@ -84,14 +83,14 @@ class ResidualTransformer(TokenTransformer):
 
         uniform: fresh noise [N, n, V + 1] at each call, one for each layer.
         """
-        memory, padding = self.read_guided(text, guidance)
+        memory = self.read_guided(text, guidance)
         passes, valid, embeddings = rows_for(guidance), base >= 0, self.embeddings
         columns = [torch.where(valid, base, self.pad_id)]
         history = torch.zeros(*base.shape, embeddings.shape[-1], device=base.device)
         for i in range(1, self.quantizers):
             history = history + embeddings[i - 1][columns[-1]]
             layer = torch.full((passes * len(base),), i, device=base.device)
-            out = self.logits(history.repeat(passes, 1, 1), layer, valid.repeat(passes, 1), memory, padding)
+            out = self.logits(history.repeat(passes, 1, 1), layer, valid.repeat(passes, 1), memory)
             drawn = pick(keep_top(extrapolate(out, guidance), KEPT_LOGITS), uniform())
             columns.append(torch.where(valid, drawn, self.pad_id))
         ids = torch.stack(columns, dim=-1)
@@ -99,19 +98,19 @@ class ResidualTransformer(TokenTransformer):
 
     def nll(self, ids: Tensor, layer: Tensor, text: TextEmbedding) -> Tensor:
         """[N]: -log p of the tokens of codebook ``layer`` [N], the mean over valid ones; ids [N, n, Q]."""
-        return masked_mean(*self._guess(ids, layer, *self.read(text))[:2], dim=1)
+        return masked_mean(*self._guess(ids, layer, self.read(text))[:2], dim=1)
 
     def training_loss(self, ids: Tensor, text: TextEmbedding, draws: Draws) -> Tensor:
         """Cross-entropy of one codebook for each sample, the first ones more often; scalar."""
         skewed = 1 - torch.cos(draws.uniform() * math.pi * 0.5)
         layer = 1 + (skewed * (self.quantizers - 2)).round().long()
-        error, valid, target = self._guess(ids, layer, *self.read(text, self.kept(draws)))
+        error, valid, target = self._guess(ids, layer, self.read(text, self.kept(draws)))
         return masked_mean(error, valid & (target != self.pad_id))
 
-    def _guess(self, ids: Tensor, layer: Tensor, memory: Tensor, padding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _guess(self, ids: Tensor, layer: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """-log p of each token of ``layer``, which of them are valid, and their ids: [N, n] each."""
         valid = ids[..., 0] >= 0
         ids = torch.where(ids >= 0, ids, self.pad_id)
         target = ids[torch.arange(len(ids), device=ids.device), :, layer]
-        logits = self.logits(self.history(ids, layer), layer, valid, memory, padding)
+        logits = self.logits(self.history(ids, layer), layer, valid, memory)
         return negative_log_likelihood(logits, target), valid, target

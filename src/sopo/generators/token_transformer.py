@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sopo.errors import UserError
@@ -26,7 +27,8 @@ class TokenTransformerConfig:
     layers: int = 8
     heads: int = 6
     dropout: float = 0.2
-    text_layers: int = 0  # mix the text's tokens and put all of them in front; 0: its one pooled vector
+    text_layers: int = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
+    text_tokens: int = 4
     drop_condition: float = 0.1
 
     def __post_init__(self) -> None:
@@ -56,35 +58,37 @@ class TokenTransformer(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.apply(_start_small)
         if config.text_layers:
-            self.text_mixer = TextMixer(width, config.text_layers, config.heads, config.feedforward, config.dropout)
+            self.text_mixer = TextMixer(
+                width, config.text_layers, config.heads, config.feedforward, config.dropout, config.text_tokens
+            )
 
-    def read(self, text: TextEmbedding, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Text as leading tokens [N, L, W] and their padding [N, L] (True = padding).
+    def read(self, text: TextEmbedding, keep: Tensor | None = None) -> Tensor:
+        """Text as leading tokens [N, L, W].
 
         keep: [N] bool, False empties a condition, which zeroes its vectors but not the layer's bias.
         """
         mixed = self.config.text_layers > 0
         tokens = text.tokens if mixed else text.pooled[:, None]
-        padding = ~text.mask if mixed else torch.zeros_like(text.mask[:, :1])
         if keep is not None:
             tokens = tokens * keep[:, None, None]
         memory = self.embed_text(tokens)
-        return self.text_mixer(memory, padding) if mixed else memory, padding
+        return self.text_mixer(memory, ~text.mask) if mixed else memory
 
-    def read_guided(self, text: TextEmbedding, guidance: float) -> tuple[Tensor, Tensor]:
+    def read_guided(self, text: TextEmbedding, guidance: float) -> Tensor:
         """``read``, followed by the same rows without their texts unless ``guidance`` is 1."""
-        memory, padding = self.read(text)
+        memory = self.read(text)
         if guidance == 1:
-            return memory, padding
-        empty, _ = self.read(text, torch.zeros(len(text), dtype=torch.bool, device=memory.device))
-        return torch.cat([memory, empty]), padding.repeat(2, 1)
+            return memory
+        nothing = torch.zeros(len(text), dtype=torch.bool, device=memory.device)
+        return torch.cat([memory, self.read(text, nothing)])
 
-    def forward(self, codes: Tensor, valid: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
-        """codes [N, n, C], valid [N, n], leading tokens of ``read`` -> [N, n, outputs]."""
+    def forward(self, codes: Tensor, valid: Tensor, memory: Tensor) -> Tensor:
+        """codes [N, n, C], valid [N, n], leading tokens [N, L, W] -> [N, n, outputs]."""
+        leading = memory.shape[1]
         tokens = self.drop(self.embed_codes(codes) + self.positions[: codes.shape[1]])
-        ignore = torch.cat([padding, ~valid], dim=1)
+        ignore = F.pad(~valid, (leading, 0))
         hidden = self.transformer(torch.cat([memory, tokens], dim=1), src_key_padding_mask=ignore)
-        return self.head(hidden[:, memory.shape[1] :])
+        return self.head(hidden[:, leading:])
 
     def kept(self, draws: Draws) -> Tensor | None:
         """Which conditions survive a training step, [N] bool; None outside training: nothing is dropped."""
