@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from sopo.errors import UserError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class Pretrained(nn.Module):
@@ -51,9 +53,10 @@ class Pretrained(nn.Module):
     def from_pretrained(cls, folder: str | Path) -> Self:
         """Load a folder written by ``save_pretrained``, in eval mode, on the CPU.
 
+        A name ``org/name`` is fetched from the Hugging Face hub (``local_folder``).
         Raises UserError if a file is missing or truncated, of another kind, or if a key or shape is off.
         """
-        folder = Path(folder)
+        folder = local_folder(folder)
         fields = read_config(folder)
         kind = fields.pop("kind", None)
         if kind != cls.kind:
@@ -65,6 +68,25 @@ class Pretrained(nn.Module):
             raise UserError(f"{folder / CONFIG_FILE}: {error}") from error
         load_weights(model, read_weights(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE))
         return model.eval()
+
+
+def local_folder(name: str | Path) -> Path:
+    """A folder as it is; what is called ``org/name`` and is not here, from the Hugging Face hub's cache or network.
+
+    A name whose first part is a folder here is a path, mistyped or not: no network is asked. Raises UserError if
+    the hub does not answer or has no such model.
+    """
+    folder = Path(name)
+    if folder.exists() or not HUB_NAME.fullmatch(str(name)) or Path(folder.parts[0]).exists():
+        return folder
+    from huggingface_hub import snapshot_download  # takes a while to import, and is rarely needed
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
+    # Its errors are of many libraries.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{name}: no such folder, and the Hugging Face hub does not give it ({reason})") from error
 
 
 def build_config(kind: type, fields: dict[str, Any], source: str) -> Any:

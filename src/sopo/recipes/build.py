@@ -13,7 +13,7 @@ from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
-from sopo.pretrained import read_config
+from sopo.pretrained import local_folder, read_config
 from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward
 from sopo.rewards.reward import Reward
@@ -57,7 +57,7 @@ def check_features(own: int, given: int, what: str) -> None:
 
 
 def _kind(folder: str | Path, known: dict, what: str) -> str:
-    kind = str(read_config(Path(folder)).get("kind"))
+    kind = str(read_config(local_folder(folder)).get("kind"))
     if kind not in known:
         raise UserError(f"{folder}: holds a {kind!r}, not a {what} ({', '.join(known)})")
     return kind
