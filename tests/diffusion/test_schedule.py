@@ -127,3 +127,16 @@ def test_more_steps_than_the_model_knows_are_refused() -> None:
         Sampling("euler")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="-1"):
         Sampling(steps=-1)
+
+
+def test_snr_weights_have_mean_1_and_are_the_published_ones() -> None:
+    steps = torch.arange(50)
+    x0, epsilon = Diffusion(50), Diffusion(50, "epsilon", "scaled-linear")
+    for diffusion in (x0, epsilon):
+        assert diffusion.snr_weight(steps).mean().item() == pytest.approx(1)
+    snr = (x0.alpha_bar / (1 - x0.alpha_bar)).float()
+    weight = x0.snr_weight(steps)
+    torch.testing.assert_close(weight / weight[0], snr.clamp(max=5) / 5)
+    snr = (epsilon.alpha_bar / (1 - epsilon.alpha_bar)).float()
+    weight = epsilon.snr_weight(steps)
+    torch.testing.assert_close(weight / weight[-1], (5 / snr).clamp(max=1) / (5 / snr[-1]).clamp(max=1))

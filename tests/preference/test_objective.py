@@ -227,3 +227,24 @@ def test_what_a_method_lacks_is_said_at_once(policy: MDM, reward: Reward) -> Non
     ):
         with pytest.raises(UserError, match=message):
             PreferenceConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_snr_weights_multiply_h_and_leave_the_errors_alone(policy: MDM, reward: Reward, batch: Batch) -> None:
+    plain, weighed = (objective_of(policy, reward, "dsopo") for _ in range(2))
+    weighed.config = dataclasses.replace(weighed.config, weighting="snr")
+    for objective in (plain, weighed):
+        objective.policy = copy.deepcopy(policy).eval()
+        move(objective.policy)
+    x, draw = batch.motion, policy.draw(batch.motion, Draws(0, 4))
+    h, error, reference = plain._h(x, batch.length, batch, draw)
+    h_weighed, *errors = weighed._h(x, batch.length, batch, draw)
+    alpha_bar = policy.diffusion.alpha_bar
+    weight = (alpha_bar / (1 - alpha_bar)).clamp(max=5.0)
+    torch.testing.assert_close(h_weighed, h * (weight / weight.mean())[draw.step].float())
+    torch.testing.assert_close(errors, [error, reference])
+
+
+def test_the_real_motions_reward_is_logged(policy: MDM, reward: Reward, batch: Batch) -> None:
+    _, values = objective_of(policy, reward, "sopo")(batch, Draws(0, 4))
+    raw = policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
+    torch.testing.assert_close(values["reward/preferred"], reward.score(raw, batch.length, batch.captions).mean())

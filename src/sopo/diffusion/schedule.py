@@ -13,6 +13,7 @@ from sopo.errors import UserError
 
 Prediction = Literal["sample", "epsilon"]
 Schedule = Literal["cosine", "scaled-linear"]
+MAX_SNR = 5.0
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -55,6 +56,12 @@ class Diffusion:
     def target(self, x: Tensor, noise: Tensor) -> Tensor:
         """What the network is trained to predict."""
         return x if self.prediction == "sample" else noise
+
+    def snr_weight(self, step: Tensor) -> Tensor:
+        """Min-SNR weight of the error at each step [N], of mean 1 over all steps (Hang et al. 2023, gamma 5)."""
+        snr = self.alpha_bar / (1 - self.alpha_bar)
+        weight = snr.clamp(max=MAX_SNR) / (snr if self.prediction == "epsilon" else 1.0)
+        return (weight / weight.mean()).float().to(step.device)[step]
 
     def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
         """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on the way.

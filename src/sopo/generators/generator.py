@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from sopo.batch import Batch, Caption
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.schedule import Diffusion, Sampling
 from sopo.errors import UserError
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import Skeleton, skeleton_for_features
@@ -81,6 +81,13 @@ class Generator(Pretrained):
     @abstractmethod
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: Any) -> Tensor:
         """[N], differentiable: the denoiser's mean squared error, or the tokens' negative log-likelihood."""
+
+    def snr_weight(self, draw: Any) -> Tensor:
+        """omega_t of each sample's diffusion step, [N] (``Diffusion.snr_weight``); UserError where there are none."""
+        diffusion = getattr(self, "diffusion", None)
+        if not isinstance(diffusion, Diffusion):
+            raise UserError(f"weighting is 'snr': a {self.kind} has no diffusion steps to weigh, choose constant")
+        return diffusion.snr_weight(draw.step)
 
     @abstractmethod
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,9 @@ class PreferenceConfig:
     beta: float = 1.0
     C: float = 2.0
     scale: float = 1.0  # T omega_t, multiplies h
+    weighting: Literal["constant", "snr"] = "constant"  # omega_t over the steps, of mean 1: SNR clipped (diffusion)
     rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
+    stop_on_winner_rise: bool = False  # end the run where the winners' error rises above the reference's
 
     def __post_init__(self) -> None:
         method = method_by_name(self.method)
@@ -44,6 +46,8 @@ class PreferenceConfig:
             raise UserError(f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples")
         if self.beta <= 0 or self.scale <= 0:
             raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
+        if self.weighting not in ("constant", "snr"):
+            raise UserError(f"weighting is {self.weighting!r}: choose constant or snr")
         if self.C < 1:
             raise UserError(f"C is {self.C}: below 1 a near motion would get a negative weight (Sec. 4.3)")
 
@@ -101,6 +105,7 @@ class PreferenceObjective(nn.Module):
             values |= self._describe(candidates)
             worst = candidates.reward.amin(1)
             values["reward/unpreferred"] = worst.mean()
+            values["reward/preferred"] = self._winner_reward(batch, candidates)
             if self.method.threshold:
                 vu = worst < self.tau
             if self.method.reweight:
@@ -111,14 +116,16 @@ class PreferenceObjective(nn.Module):
         # Winner and loser share the step and have noise of their own; both models see the same draw.
         draw_w = self.policy.draw(x_w, draws)
         draw_l = self.policy.draw(x_l, draws).paired_with(draw_w)
-        h_w, error_w = self._h(x_w, batch.length, batch, draw_w)
-        h_l, error_l = torch.zeros_like(h_w), torch.zeros_like(h_w)
+        h_w, error_w, reference_w = self._h(x_w, batch.length, batch, draw_w)
+        h_l, error_l, reference_l = (torch.zeros_like(h_w) for _ in range(3))
         rows = vu.nonzero()[:, 0]
         if len(rows):  # the losers of the other groups have no say: their passes are not computed
             chosen = Batch(x_l, batch.length, batch.captions, batch.keys)
-            h_rows, error_rows = self._h(x_l[rows], batch.length[rows], chosen, draw_l.rows(rows), rows)
-            h_l = h_l.index_copy(0, rows, h_rows)
-            error_l = error_l.index_copy(0, rows, error_rows)
+            of_rows = self._h(x_l[rows], batch.length[rows], chosen, draw_l.rows(rows), rows)
+            h_l, error_l, reference_l = (
+                whole.index_copy(0, rows, part)
+                for whole, part in zip((h_l, error_l, reference_l), of_rows, strict=True)
+            )
         loss = pair_loss(h_w, h_l, beta_w, self.config.beta, vu)
         share = vu.float().mean()
         count = vu.sum().clamp(min=1)
@@ -129,10 +136,10 @@ class PreferenceObjective(nn.Module):
             "h_l": h_l.sum() / count,
             "margin": ((h_w - h_l) * vu).sum() / count,
             "implicit_accuracy": ((h_w > h_l) & vu).sum() / count,
-            "error_w": error_w.mean() - h_w.mean() / self.config.scale,
-            "error_w/reference": error_w.mean(),
-            "error_l": (error_l.sum() - h_l.sum() / self.config.scale) / count,
-            "error_l/reference": error_l.sum() / count,
+            "error_w": error_w.mean(),
+            "error_w/reference": reference_w.mean(),
+            "error_l": error_l.sum() / count,
+            "error_l/reference": reference_l.sum() / count,
             "saturation": (logit.abs() > 3).float().mean(),
         }
         return loss.mean(), {name: value.detach() for name, value in values.items()}
@@ -142,8 +149,8 @@ class PreferenceObjective(nn.Module):
         x = candidates.ranked()
         first = self.policy.draw(x[:, 0], draws)
         rest = [self.policy.draw(x[:, k], draws).paired_with(first) for k in range(1, K)]
-        columns = [self._h(x[:, k], batch.length, batch, draw)[0] for k, draw in enumerate([first, *rest])]
-        h = torch.stack(columns, dim=1)
+        columns = [self._h(x[:, k], batch.length, batch, draw) for k, draw in enumerate([first, *rest])]
+        h, error, reference = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
         if self.method.ranking == "hard":
             loss = plackett_luce_loss(h, self.config.beta)
         else:
@@ -155,6 +162,8 @@ class PreferenceObjective(nn.Module):
             "h_l": h[:, -1].mean(),
             "margin": (h[:, 0] - h[:, -1]).mean(),
             "implicit_accuracy": (h[:, 0] > h[:, -1]).float().mean(),
+            "error_w": error[:, 0].mean(),
+            "error_w/reference": reference[:, 0].mean(),
         }
         return loss.mean(), {name: value.detach() for name, value in values.items()}
 
@@ -174,18 +183,29 @@ class PreferenceObjective(nn.Module):
 
     def _h(
         self, x: Tensor, length: Tensor, batch: Batch, draw: Any, rows: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """scale * h and the reference's nll, [N]."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """T omega_t h, the policy's nll and the reference's, [N] each; a gradient on the first alone."""
         captions = batch.captions if rows is None else [batch.captions[i] for i in rows.tolist()]
-        h, error = log_ratio(self.policy, self.reference, x, length, self.policy.embed(captions), draw)
-        return self.config.scale * h, error
+        h, reference = log_ratio(self.policy, self.reference, x, length, self.policy.embed(captions), draw)
+        weight = self.policy.snr_weight(draw) if self.config.weighting == "snr" else 1.0
+        return self.config.scale * weight * h, reference - h.detach(), reference
 
     def _similarity(self, batch: Batch, candidates: Candidates) -> Tensor:
         assert self.reward is not None
-        raw = self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
         length = batch.length.repeat_interleave(candidates.reward.shape[1])
         generated = self.reward.embed_motions(candidates.motion.flatten(0, 1), length)
-        return proximity(self.reward.embed_motions(raw, batch.length), generated.unflatten(0, candidates.reward.shape))
+        return proximity(
+            self.reward.embed_motions(self._raw(batch), batch.length), generated.unflatten(0, candidates.reward.shape)
+        )
+
+    def _winner_reward(self, batch: Batch, candidates: Candidates) -> Tensor:
+        assert self.reward is not None
+        if self.method.winner == "data":
+            return self.reward.score(self._raw(batch), batch.length, batch.captions).mean()
+        return candidates.reward.amax(1).mean()
+
+    def _raw(self, batch: Batch) -> Tensor:
+        return self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
 
     def _describe(self, candidates: Candidates) -> dict[str, Tensor]:
         return {"reward/all": candidates.reward.mean()}

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -26,6 +26,12 @@ from sopo.training.progress import progress
 
 Batches = Callable[[int], Batch]
 CHECKPOINT = "checkpoint.pt"
+
+
+class Watch(Protocol):
+    """Told what a step logs, to which it may add; True ends the run."""
+
+    def __call__(self, step: int, values: dict[str, float]) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,19 @@ class LoopConfig:
         return self.learning_rate * warm * cosine
 
 
-def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path, title: str = "training") -> EMA:
+def fit(
+    objective: nn.Module,
+    batches: Batches,
+    config: LoopConfig,
+    folder: Path,
+    title: str = "training",
+    watch: Watch | None = None,
+) -> EMA:
     """Train ``objective`` in place for ``config.steps``; leaves its averaged weights (if any) applied.
 
     objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
     folder: gets log.jsonl, tensorboard/ and checkpoint.pt; a checkpoint found there is resumed.
+    watch: where it ends the run, the weights go back to the last checkpoint, if there is one.
     Raises UserError if the loss stops being finite or the checkpoint does not fit.
     """
     accelerator = Accelerator(mixed_precision=config.precision)
@@ -109,9 +123,13 @@ def fit(objective: nn.Module, batches: Batches, config: LoopConfig, folder: Path
                     f"{title}: the {spoilt} is {checked[spoilt]} at step {step + 1}; lower --learning_rate"
                     f" (the last good state is in {folder / CHECKPOINT})"
                 )
+            stopped = watch is not None and watch(step + 1, means)
             if log:
                 log.write(step + 1, {**means, "gradient_norm": float(norm), "learning_rate": config.rate(step)})
             report(step + 1, config.steps, f"loss {means['loss']:.4f}")
+            if stopped:
+                _resume(objective, optimizer, ema, config, folder / CHECKPOINT)
+                break
             last = step + 1 == config.steps
             if last or (config.checkpoint_every and (step + 1) % config.checkpoint_every == 0):
                 if accelerator.is_main_process:

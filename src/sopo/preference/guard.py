@@ -1,0 +1,47 @@
+"""The known failure of preference training on diffusion: the winner's error rises with the loser's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sopo.training.progress import console
+
+MEMORY = 0.95  # of the averages over steps: about 20 of them
+MARGIN = 0.02  # above the reference, beyond the averages' own noise
+
+
+@dataclass
+class WinnerGuard:
+    """Watches a run's log (``sopo.training.loop.Watch``): is the policy worse than the reference on the winners?
+
+    Adds ``winner_above_reference``, a share of the reference's error, averaged over the last steps: 0 at the
+    start, negative where the policy fits the winners better. Warns once; with ``stop`` it also ends the run.
+    A resumed run starts its averages anew.
+    """
+
+    stop: bool = False
+    policy: float = 0.0
+    reference: float = 0.0
+    seen: int = 0
+    warned: bool = False
+
+    def __call__(self, step: int, values: dict[str, float]) -> bool:
+        if "error_w" not in values:
+            return False
+        self.policy += (1 - MEMORY) * (values["error_w"] - self.policy)
+        self.reference += (1 - MEMORY) * (values["error_w/reference"] - self.reference)
+        self.seen += 1
+        above = self.policy / self.reference - 1
+        values["winner_above_reference"] = above
+        if self.seen * (1 - MEMORY) < 1 or above <= MARGIN:
+            return False
+        if not self.warned:
+            end = "; the run ends here, with the weights of its last checkpoint" if self.stop else ""
+            console.print(
+                f"warning: by step {step} the error on the winners is {above:.1%} above the reference's; the policy "
+                f"unlearns what it should prefer: lower --learning_rate or raise --C{end}",
+                highlight=False,
+                markup=False,
+            )
+        self.warned = True
+        return self.stop
