@@ -133,6 +133,7 @@ def momask_folder(folder: Path, manifest: Manifest, dataset: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["t2m", "kit"])
 def test_momask(tmp_path: Path, manifest: Manifest, refused: Refused, dataset: str) -> None:
     folder = momask_folder(tmp_path / dataset, manifest, dataset)

@@ -25,13 +25,20 @@ STATISTICS = ("meta/{}.npy", "{}.npy", "{}.pt")
 class Given:
     """What the user says about a checkpoint."""
 
-    dataset: Literal["humanml3d", "kit"] | None = None  # what it was trained on; its feature count is checked
-    mean: Path | None = None  # statistics it was trained under, .npy or .pt [D]; by default those beside it
+    dataset: Literal["humanml3d", "kit"] | None = None
+    """what it was trained on; the feature count is checked against it"""
+    mean: Path | None = None
+    """mean of the features it was trained under, .npy or .pt [D]; by default the one beside the checkpoint"""
     std: Path | None = None
-    diffusion_steps: int | None = None  # MDM; from args.json beside it where there is one
-    mask_frames: bool | None = None  # MDM; likewise
-    step_token: bool | None = None  # MDM; likewise (emb_trans_dec)
-    words: str = "glove:glove"  # Guo et al.: glove:FOLDER of the word vectors
+    """their deviation, likewise"""
+    diffusion_steps: int | None = None
+    """MDM: steps it was trained with; by default what args.json beside it says"""
+    mask_frames: bool | None = None
+    """MDM: whether attention is kept off the padding; likewise"""
+    step_token: bool | None = None
+    """MDM's decoder: whether the step is a token beside the frames (emb_trans_dec); likewise"""
+    words: str = "glove:glove"
+    """Guo et al.: glove:FOLDER of the word vectors"""
 
 
 def check_dataset(features: int, given: Given, path: Path) -> None:

@@ -38,8 +38,8 @@ def read_mdm(path: Path, given: Given) -> MDM:
 
     Raises UserError for whatever is missing or does not fit.
     """
-    settings = _settings(path, given)
     tree = read_checkpoint(path)
+    settings = _settings(path, given)
     # Generation takes the averaged weights where training kept them (--use_ema).
     names = ("model_avg", "model") if settings.pop("use_ema") else ("model",)
     tensors = tensors_of(tree, path, *names)
