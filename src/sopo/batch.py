@@ -29,7 +29,7 @@ class Batch:
     """Captioned motions, padded with zeros at the end.
 
     motion: [B, T, D], normalised by the dataset's statistics. length: [B] int64, frames.
-    captions, keys: B each; a key names the clip in its dataset.
+    captions, keys: B each; a key names the clip in its dataset, or the row in its store of mined pairs.
     """
 
     motion: Tensor

@@ -11,6 +11,7 @@ from sopo.cli.main import main
 from sopo.recipes.shipped import CHECKPOINTS
 
 GENERATOR, REWARD, EVALUATOR = (str(CHECKPOINTS / name) for name in ("generator", "reward", "evaluator"))
+MODELS = ("--generator", GENERATOR, "--reward", REWARD)
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -46,6 +47,11 @@ def corpus(tmp_path: Path) -> Path:
         (["align", "--generator", "gone", "--reward", REWARD, "--data", "x", "--out", "y"], "gone"),
         (["align", "--generator", REWARD, "--reward", REWARD, "--data", "x", "--out", "y"], "not a generator"),
         (["align", "--generator", GENERATOR, "--reward", REWARD, "--data", "gone", "--out", "y"], "gone"),
+        (["align", "--method", "dpo", "--pairs", "gone.parquet", *MODELS, "--data", "x", "--out", "y"], "x"),
+        (["align", "--pairs", "gone.parquet", *MODELS, "--data", "x", "--out", "y"], "takes no mined pairs"),
+        (["pairs", "mine", "--generator", "gone", "--data", "x", "--reward", REWARD, "--out", "y"], "gone"),
+        (["pairs", "mine", *MODELS, "--data", "gone", "--out", "y"], "gone"),
+        (["pairs", "mine", "--K", "1", *MODELS, "--data", "x", "--out", "y"], "K is 1"),
         (["train", "generator", "--data", "gone", "--out", "y"], "gone"),
         (["eval", "--data", "gone", "--evaluator", EVALUATOR], "nothing to evaluate"),
         (["sample", ""], "empty"),
@@ -100,3 +106,19 @@ def test_check_names_what_is_off(corpus: Path, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     main(["data", "check", str(corpus)])
     assert key in capsys.readouterr().out
+
+
+def test_pairs_that_are_not_there_or_not_whole(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, out = tmp_path / "p.parquet", tmp_path / "y"
+    models = ["--generator", GENERATOR, "--reward", "physical", "--data", str(corpus)]
+    align = ["align", "--method", "modipo", *models, "--batch_size", "4", "--out", str(out)]
+    capsys.readouterr()
+    assert "give --pairs" in refused(align, capsys)
+    assert "no such file" in refused([*align, "--pairs", str(pairs)], capsys)
+    main(["pairs", "mine", *models, "--K", "2", "--captions", "4", "--sampling.steps", "1", "--out", str(pairs)])
+    capsys.readouterr()
+    pairs.write_bytes(pairs.read_bytes()[:5000])
+    assert "truncated" in refused([*align, "--pairs", str(pairs)], capsys)
+    assert not out.exists()

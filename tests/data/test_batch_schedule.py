@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sopo.data.schedule import BatchSchedule
+from sopo.data.schedule import WINDOW, BatchSchedule
 from sopo.errors import UserError
 
 
@@ -57,3 +57,13 @@ def test_bucketing_saves_most_of_the_padding_and_mixes_lengths() -> None:
 def test_impossible_batch_sizes_are_refused(batch_size: int) -> None:
     with pytest.raises(UserError, match=r"choose 1\.\.3"):
         BatchSchedule(np.array([50, 60, 70]), batch_size, 0)
+
+
+@given(schedules(), st.integers(1, 50))
+def test_groups_come_one_after_another_and_lose_no_row(case, group: int) -> None:
+    lengths, batch_size, seed, bucket = case
+    epoch = BatchSchedule(lengths, batch_size, seed, bucket, group).epoch(0)
+    assert len(np.unique(epoch)) == epoch.size == len(lengths) // batch_size * batch_size
+    for start in range(0, len(epoch), WINDOW):
+        window = epoch[start : start + WINDOW]
+        assert len(np.unique(window // group)) <= -(-window.size // group) + 2  # the last group may be short

@@ -27,8 +27,8 @@ ROLLOUT = Sampling("ddpm", 3, 1.5)
 PAIR_METHODS = [name for name, method in METHODS.items() if method.loser and not method.ranking]
 
 
-def mined(batch: Batch) -> tuple[Tensor, Tensor]:
-    return batch.motion * 0.9, batch.motion * -0.5
+def mined(batch: Batch) -> Tensor:
+    return torch.stack([batch.motion * 0.9, batch.motion * -0.5], dim=1)
 
 
 def objective_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from jsonargparse import Namespace
@@ -18,8 +19,13 @@ from sopo.training.loop import LoopConfig
 def _prepare(parser: Parser) -> None:
     add_path(parser, "--generator", "folder of the generator to align")
     add_path(parser, "--data", "folder in the HumanML3D layout")
-    parser.add_argument("--reward", type=str, required=True, help="folder of a TMR or evaluator, or 'physical'")
+    parser.add_argument(
+        "--reward", type=str, required=True, help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical"
+    )
     add_path(parser, "--out", "folder for the aligned generator; its log and checkpoint lie in OUT/run")
+    parser.add_argument(
+        "--pairs", type=Path, default=None, help="file of `sopo pairs mine`, for dpo, dpo-ranked and modipo"
+    )
     parser.add_argument("--preset", type=Literal[*PRESETS], default="stable", help="settings that other flags override")
     add_config(parser, PreferenceConfig, PRESETS["stable"])
     add_config(parser, LoopConfig, LOOP_STABLE)
@@ -33,6 +39,7 @@ def _run(flags: Namespace) -> None:
         out=flags.out,
         preference=config_from(flags, PreferenceConfig),
         loop=config_from(flags, LoopConfig),
+        pairs=flags.pairs,
     )
     print(f"aligned generator: {flags.out}")
 

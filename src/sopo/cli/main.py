@@ -35,6 +35,9 @@ VERBS: Verbs = {
         "check": Entry("data:CHECK", "say what a motion folder holds, what is off and what to do"),
         "import": Entry("data:IMPORT", "turn a folder of BVH and captions into the layout"),
     },
+    "pairs": {
+        "mine": Entry("pairs:MINE", "draw and score samples of a pretrained generator once, for dpo and modipo"),
+    },
     "train": {
         "generator": {
             "mdm": Entry("train:MDM", "pre-train an MDM: diffusion on the motion's features"),

@@ -107,11 +107,19 @@ class MotionDataset:
         chosen = [self.items[index] for index in indices]
         draws = rng.random((3, len(chosen)))  # caption, coin, start: a fixed number, whatever the items
         total = np.array([len(item.features) for item in chosen], dtype=np.int64)
-        length, start = total // UNIT * UNIT, np.zeros_like(total)
-        if crop:
-            length = np.maximum(length - UNIT * (draws[1] < 1 / 3), UNIT)
-            start = (draws[2] * (total - length + 1)).astype(np.int64)
+        start, length = crops(total, draws[1:]) if crop else (np.zeros_like(total), total // UNIT * UNIT)
         captions = [item.captions[int(u * len(item.captions))] for item, u in zip(chosen, draws[0], strict=True)]
+        return self.cut(indices, captions, start, length)
+
+    def cut(
+        self,
+        indices: Sequence[int] | NDArray[np.integer],
+        captions: Sequence[Caption],
+        start: NDArray[np.int64],
+        length: NDArray[np.int64],
+    ) -> Batch:
+        """A batch of the items named, each with the caption given and ``length`` frames from ``start``, [B] each."""
+        chosen = [self.items[index] for index in indices]
         raw = np.zeros((len(chosen), int(length.max()), self.skeleton.num_features), dtype=np.float32)
         for row, item, begin, frames in zip(raw, chosen, start.tolist(), length.tolist(), strict=True):
             row[:frames] = item.features[begin : begin + frames]
@@ -119,3 +127,12 @@ class MotionDataset:
         batch = Batch(torch.from_numpy(raw), lengths, tuple(captions), tuple(item.key for item in chosen))
         motion = self.normalizer.normalize(batch.motion) * batch.mask[..., None]
         return Batch(motion, lengths, batch.captions, batch.keys)
+
+
+def crops(total: NDArray[np.int64], draws: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The published crop of clips of ``total`` frames [N]: (start, length), [N] each.
+
+    draws: [2, N] in [0, 1). The length is (T//4)*4 or, with probability 1/3, one unit less.
+    """
+    length = np.maximum(total // UNIT * UNIT - UNIT * (draws[0] < 1 / 3), UNIT)
+    return (draws[1] * (total - length + 1)).astype(np.int64), length

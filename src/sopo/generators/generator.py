@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -46,6 +46,7 @@ class Generator(Pretrained):
 
     normalizer: Normalizer
     text: TextEncoder
+    padding: ClassVar[int] = 0  # of x, behind the places that a motion fills
 
     @property
     def skeleton(self) -> Skeleton:
@@ -73,6 +74,10 @@ class Generator(Pretrained):
 
         length: [B] frames of each motion. frames: what they are padded to, the same in every process.
         """
+
+    def places(self, frames: int) -> int:
+        """How many places along dimension 1 of x a motion of so many frames fills; here a place is a frame."""
+        return frames
 
     @abstractmethod
     def draw(self, x: Tensor, draws: Draws) -> Any:

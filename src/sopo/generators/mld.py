@@ -132,6 +132,9 @@ class MLD(Generator):
         motion = self.normalizer.denormalize(self.vae.decode(z, length, frames))
         return motion * length_mask(length, frames)[..., None]
 
+    def places(self, frames: int) -> int:
+        return self.config.vae.latent_tokens
+
     @torch.no_grad()
     def sample(
         self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int

@@ -65,6 +65,7 @@ class MoMask(Generator):
 
     Config = MoMaskConfig
     kind = "momask"
+    padding = -1
 
     def __init__(self, config: MoMaskConfig) -> None:
         super().__init__()
@@ -93,6 +94,9 @@ class MoMask(Generator):
         self._tokens(length)
         motion = self.normalizer.denormalize(self.rvq.decode(x, length))
         return motion * length_mask(length, motion.shape[1])[..., None]
+
+    def places(self, frames: int) -> int:
+        return frames // self.config.rvq.frames_per_token
 
     @torch.no_grad()
     def sample(

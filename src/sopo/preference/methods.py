@@ -14,7 +14,7 @@ Source = Literal["data", "policy", "mined"]
 class Method:
     """winner, loser: ``data`` (the real motion), ``policy`` (best / worst of K fresh samples) or ``mined``
     (best / worst of K samples that the pretrained model drew once); a loser of None is no comparison at all.
-    ranking: compare all K samples of the policy, ``hard`` (Eq. 3) or ``soft`` (Eqs. 5-6), instead of a pair.
+    ranking: compare all K samples, fresh or mined, ``hard`` (Eq. 3) or ``soft`` (Eqs. 5-6), instead of a pair.
     threshold: the loser counts only if its reward is under tau. reweight: beta_w instead of beta.
     """
 
@@ -37,6 +37,7 @@ class Method:
 METHODS: dict[str, Method] = {
     "sft": Method("data", None, paper="the control: continued training on the same real motions"),
     "dpo": Method("data", "mined", paper="Eq. 2, offline"),
+    "dpo-ranked": Method("mined", "mined", ranking="hard", paper="Eq. 3, offline"),
     "online-dpo": Method("policy", "policy", ranking="hard", paper="Eq. 3 over the online ranking"),
     "online-dpo-soft": Method("policy", "policy", ranking="soft", paper="Eqs. 5-6"),
     "modipo": Method("mined", "mined", paper="Eqs. 7-8; -T or -G by the reward the pairs were mined with"),

@@ -22,8 +22,8 @@ from sopo.preference.ratio import log_ratio
 from sopo.randomness import Draws
 from sopo.rewards.reward import Reward
 
-# Mined pairs for a batch: (preferred, unpreferred), each [B, T, D] normalised like the batch's motions.
-PairSource = Callable[[Batch], tuple[Tensor, Tensor]]
+# Mined samples for a batch: x [B, K, ...] in the policy's space, best first; K is 2 for pairs.
+Rankings = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class PreferenceObjective(nn.Module):
         reward: Reward | None,
         config: PreferenceConfig,
         tau: float,
-        pairs: PairSource | None = None,
+        pairs: Rankings | None = None,
     ) -> None:
         """tau: the resolved threshold. reward: may be None for methods that never sample.
 
@@ -71,7 +71,7 @@ class PreferenceObjective(nn.Module):
         self.method = method_by_name(config.method)
         if self.method.needs_pairs and pairs is None:
             raise UserError(
-                f"method {config.method} learns from mined pairs, which no command makes yet: choose sopo or online-dpo"
+                f"method {config.method} learns from mined pairs: give --pairs FILE, written by `sopo pairs mine`"
             )
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")
@@ -92,7 +92,6 @@ class PreferenceObjective(nn.Module):
             assert self.reward is not None
             candidates = draw_candidates(self.policy, self.reward, batch, self.config.K, self.config.rollout, draws)
         if self.method.ranking:
-            assert candidates is not None
             return self._rank(batch, candidates, draws)
         return self._pair(batch, candidates, draws)
 
@@ -102,12 +101,9 @@ class PreferenceObjective(nn.Module):
         beta_w: Tensor | float = self.config.beta
         values: dict[str, Tensor] = {}
         if candidates is not None:
-            values |= self._describe(candidates)
-            worst = candidates.reward.amin(1)
-            values["reward/unpreferred"] = worst.mean()
-            values["reward/preferred"] = self._winner_reward(batch, candidates)
+            values |= self._describe(batch, candidates)
             if self.method.threshold:
-                vu = worst < self.tau
+                vu = candidates.reward.amin(1) < self.tau
             if self.method.reweight:
                 similarity = self._similarity(batch, candidates)
                 beta_w = preferred_weight(similarity, self.config.beta, self.config.C)
@@ -144,9 +140,9 @@ class PreferenceObjective(nn.Module):
         }
         return loss.mean(), {name: value.detach() for name, value in values.items()}
 
-    def _rank(self, batch: Batch, candidates: Candidates, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        K = candidates.reward.shape[1]
-        x = candidates.ranked()
+    def _rank(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        x = self._mined(batch) if candidates is None else candidates.ranked()
+        K = x.shape[1]
         first = self.policy.draw(x[:, 0], draws)
         rest = [self.policy.draw(x[:, k], draws).paired_with(first) for k in range(1, K)]
         columns = [self._h(x[:, k], batch.length, batch, draw) for k, draw in enumerate([first, *rest])]
@@ -154,10 +150,10 @@ class PreferenceObjective(nn.Module):
         if self.method.ranking == "hard":
             loss = plackett_luce_loss(h, self.config.beta)
         else:
+            assert candidates is not None
             loss = soft_ranking_loss(h, candidates.reward.sort(1, descending=True).values, self.config.beta)
-        values = self._describe(candidates) | {
-            "reward/unpreferred": candidates.reward.amin(1).mean(),
-            "reward/preferred": candidates.reward.amax(1).mean(),
+        values = {} if candidates is None else self._describe(batch, candidates)
+        values |= {
             "h_w": h[:, 0].mean(),
             "h_l": h[:, -1].mean(),
             "margin": (h[:, 0] - h[:, -1]).mean(),
@@ -168,18 +164,22 @@ class PreferenceObjective(nn.Module):
         return loss.mean(), {name: value.detach() for name, value in values.items()}
 
     def _winners_and_losers(self, batch: Batch, candidates: Candidates | None) -> tuple[Tensor, Tensor]:
-        mined = self.pairs(batch) if self.pairs is not None and self.method.needs_pairs else None
+        mined = self._mined(batch) if self.method.needs_pairs else None
         chosen = []
         for side, source in enumerate((self.method.winner, self.method.loser)):
             if source == "data":
                 chosen.append(self.policy.encode(batch))
             elif source == "mined":
                 assert mined is not None
-                chosen.append(self.policy.encode(Batch(mined[side], batch.length, batch.captions, batch.keys)))
+                chosen.append(mined[:, -side])
             else:
                 assert candidates is not None
                 chosen.append(candidates.worst() if side else candidates.best())
         return chosen[0], chosen[1]
+
+    def _mined(self, batch: Batch) -> Tensor:
+        assert self.pairs is not None
+        return self.pairs(batch)
 
     def _h(
         self, x: Tensor, length: Tensor, batch: Batch, draw: Any, rows: Tensor | None = None
@@ -207,5 +207,9 @@ class PreferenceObjective(nn.Module):
     def _raw(self, batch: Batch) -> Tensor:
         return self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
 
-    def _describe(self, candidates: Candidates) -> dict[str, Tensor]:
-        return {"reward/all": candidates.reward.mean()}
+    def _describe(self, batch: Batch, candidates: Candidates) -> dict[str, Tensor]:
+        return {
+            "reward/all": candidates.reward.mean(),
+            "reward/unpreferred": candidates.reward.amin(1).mean(),
+            "reward/preferred": self._winner_reward(batch, candidates),
+        }

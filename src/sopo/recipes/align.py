@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
+from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.guard import WinnerGuard
 from sopo.preference.methods import method_by_name
-from sopo.preference.objective import PairSource, PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.pairs import PairStore
 from sopo.randomness import Draws, numpy_rng
-from sopo.recipes.batches import training_batches
+from sopo.recipes.batches import pair_batches, training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
+from sopo.recipes.fingerprints import data_hash, model_hash
 from sopo.recipes.record import save_model, write_run
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau
@@ -32,22 +36,47 @@ def align(
     out: Path,
     preference: PreferenceConfig,
     loop: LoopConfig,
-    pairs: PairSource | None = None,
+    pairs: Path | None = None,
 ) -> Generator:
-    """Fine-tune the generator saved in ``generator``; the result is saved in ``out``, its log in ``out/run``."""
+    """Fine-tune the generator saved in ``generator``; the result is saved in ``out``, its log in ``out/run``.
+
+    pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
+    """
+    method = method_by_name(preference.method)
+    if pairs is not None and not method.needs_pairs:
+        raise UserError(f"method {preference.method} takes no mined pairs: leave --pairs out, or choose dpo or modipo")
     policy = load_generator(generator)
     dataset = load_dataset(data, "train", policy)
-    scorer, tau, rewards = None, 0.0, {}
-    if method_by_name(preference.method).samples_policy:
+    settings: dict[str, Any] = {"data": str(data), "generator": str(generator), "reward": str(reward)}
+    scorer, tau, mined = None, 0.0, None
+    captions = sum(len(item.captions) for item in dataset.items)
+    spent, each_step = 0.0, 0.0  # motions generated, in units of the training captions (the paper's "Time*")
+    if pairs is None:
+        batches = training_batches(dataset, loop)
+    else:
+        store = PairStore(pairs)
+        store.check({"generator": model_hash(generator), "data": data_hash(data, dataset.split)})
+        batches = pair_batches(dataset, store, loop)
+        mined = store.rankings(policy, ranking=method.ranking is not None)
+        spent = store.scores.size / captions
+        best, worst = (quantiles(torch.from_numpy(store.scores[:, k])) for k in (0, -1))
+        settings |= {"pairs": str(pairs), "mined": store.origin, "rewards": {"best": best, "worst": worst}}
+    if method.samples_policy:
         scorer = load_reward(reward, policy.config.features)
         real = real_rewards(dataset, scorer, loop.seed)
         tau = resolve_tau(preference.tau, real, scorer.range)
-        rewards = {"real": quantiles(real), "samples": quantiles(sample_rewards(policy, dataset, scorer, preference))}
-    settings = {"data": str(data), "generator": str(generator), "reward": str(reward), "tau": tau, "rewards": rewards}
+        each_step = loop.batch_size * preference.K / captions
+        samples = sample_rewards(policy, dataset, scorer, preference)
+        settings |= {"tau": tau, "rewards": {"real": quantiles(real), "samples": quantiles(samples)}}
+    objective = PreferenceObjective(policy, scorer, preference, tau, mined)
     write_run(out / "run", settings, preference, loop)
-    objective = PreferenceObjective(policy, scorer, preference, tau, pairs)
     guard = WinnerGuard(preference.stop_on_winner_rise)
-    fit(objective, training_batches(dataset, loop), loop, out / "run", f"aligning with {preference.method}", guard)
+
+    def watch(step: int, values: dict[str, float]) -> bool:
+        values["budget"] = spent + step * each_step
+        return guard(step, values)
+
+    fit(objective, batches, loop, out / "run", f"aligning with {preference.method}", watch)
     save_model(policy, out)
     return policy.eval()
 

@@ -106,9 +106,9 @@ def align(reference: PointDiffusion, method: str, config: ToyConfig, seed: int) 
     """Train a copy of ``reference`` with ``PreferenceObjective``, a snapshot every so many steps."""
     winners, losers = labelled_pairs(Draws(derive_seed(seed, "pairs"), config.pairs))
 
-    def pairs(batch: Batch) -> tuple[Tensor, Tensor]:
+    def pairs(batch: Batch) -> Tensor:
         rows = [int(key) for key in batch.keys]
-        return winners[rows], losers[rows]
+        return torch.stack([winners[rows], losers[rows]], dim=1)
 
     settings = dataclasses.replace(config.preference, method=method)
     policy = copy.deepcopy(reference)
@@ -172,7 +172,7 @@ def _losers(objective: PreferenceObjective, batch: Batch, draws: Draws) -> Tenso
     """What a step pushes down, [M, 2]; draws: the step's own, so that its candidates are drawn again."""
     if objective.method.loser != "policy":
         assert objective.pairs is not None
-        return objective.pairs(batch)[1][:, 0]
+        return objective.pairs(batch)[:, -1, 0]
     assert objective.reward is not None
     config = objective.config
     candidates = draw_candidates(objective.policy, objective.reward, batch, config.K, config.rollout, draws)

@@ -1,0 +1,26 @@
+"""``sopo pairs``: preference pairs mined from a pretrained generator."""
+
+from __future__ import annotations
+
+from jsonargparse import Namespace
+
+from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.recipes.mine import MineConfig, mine
+
+
+def _prepare(parser: Parser) -> None:
+    add_path(parser, "--generator", "folder of the pretrained generator, the one to be aligned later")
+    add_path(parser, "--data", "folder in the HumanML3D layout")
+    parser.add_argument(
+        "--reward", type=str, required=True, help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical"
+    )
+    add_path(parser, "--out", "Parquet file for the pairs", default="runs/pairs.parquet")
+    add_config(parser, MineConfig)
+
+
+def _mine(flags: Namespace) -> None:
+    store = mine(flags.data, flags.generator, flags.reward, flags.out, config_from(flags, MineConfig))
+    print(f"{len(store)} captions, the best and worst of {store.K} samples each: {flags.out}")
+
+
+MINE = Verb(_prepare, _mine)
