@@ -45,6 +45,9 @@ VERBS: Verbs = {
         },
         "vae": Entry("train:VAE", "train the motion VAE that an MLD works on"),
         "reward": Entry("train:REWARD", "train the reward, TMR"),
+        "preference-reward": Entry(
+            "train_preference:PREFERENCE_REWARD", "train a reward on people's A/B choices, on top of a TMR"
+        ),
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
     "convert": Entry("convert:CONVERT", "turn a released checkpoint into a folder that every command takes"),

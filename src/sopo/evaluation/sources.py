@@ -126,14 +126,19 @@ class FileSource:
                     array = arrays[name]
             except (*DAMAGE, BadZipFile) as error:
                 raise UserError(f"{where}: damaged, or not an array of numbers ({error})") from error
-        width, joints = self.skeleton.num_features, self.skeleton.num_joints
-        if array.dtype.kind not in "fiu" or array.shape[1:] not in ((width,), (joints, 3)):
-            expected = f"numbers [T, {width}] or [T, {joints}, 3]"
-            raise UserError(f"{where}: {array.dtype} of shape {list(array.shape)}; expected {expected}")
-        if not np.isfinite(array).all():
-            raise UserError(f"{where}: holds NaN or infinity; drop or repair the motion")
-        if array.ndim == 3:
-            array = encode_joints(array, self.skeleton)
-        if len(array) < LEAST_FRAMES:
-            raise UserError(f"{where}: {len(array)} frames; a motion needs at least {LEAST_FRAMES}")
-        return torch.from_numpy(np.asarray(array, dtype=np.float32))
+        return as_features(array, where, self.skeleton)
+
+
+def as_features(array: np.ndarray, where: str, skeleton: Skeleton) -> Tensor:
+    """Raw features [T, D], or joints [T, J, 3] in the skeleton's units -> [T, D] float32; UserError names ``where``."""
+    width, joints = skeleton.num_features, skeleton.num_joints
+    if array.dtype.kind not in "fiu" or array.shape[1:] not in ((width,), (joints, 3)):
+        expected = f"numbers [T, {width}] or [T, {joints}, 3]"
+        raise UserError(f"{where}: {array.dtype} of shape {list(array.shape)}; expected {expected}")
+    if not np.isfinite(array).all():
+        raise UserError(f"{where}: holds NaN or infinity; drop or repair the motion")
+    if array.ndim == 3:
+        array = encode_joints(array, skeleton)
+    if len(array) < LEAST_FRAMES:
+        raise UserError(f"{where}: {len(array)} frames; a motion needs at least {LEAST_FRAMES}")
+    return torch.from_numpy(np.asarray(array, dtype=np.float32))

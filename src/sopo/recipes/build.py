@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Collection
 from pathlib import Path
 
 from sopo.data.dataset import MotionDataset
@@ -14,8 +16,9 @@ from sopo.generators.momask import MoMask
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
 from sopo.pretrained import local_folder, read_config
+from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
 from sopo.rewards.learned import GuoReward, TMRReward
-from sopo.rewards.physical import PhysicalReward
+from sopo.rewards.physical import PhysicalReward, WeightedReward
 from sopo.rewards.reward import Reward
 
 GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD, MoMask.kind: MoMask}
@@ -33,11 +36,41 @@ def load_matcher(folder: str | Path) -> TMR | GuoMatcher:
 
 
 def load_reward(name: str | Path, features: int) -> Reward:
-    """``physical``, or a matcher's folder as a reward: TMR's (cos + 1) / 2 or the evaluator's similarity."""
-    if str(name) == "physical":
+    """``physical``, a folder (TMR, evaluator, Bradley-Terry), or a sum ``0.7*FOLDER + 0.3*physical``."""
+    terms = [(weight, _load_one_reward(part, features)) for weight, part in reward_terms(str(name))]
+    return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else WeightedReward(terms)
+
+
+def reward_terms(text: str) -> list[tuple[float, str]]:
+    """(weight, name) of each term of ``0.7*NAME + NAME``, 1 where no weight is given; an existing path is one term.
+
+    Raises UserError if a weight is no number or a name is missing.
+    """
+    if Path(text).exists():
+        return [(1.0, text)]
+    terms = []
+    for term in text.split(" + "):
+        weight, star, name = term.rpartition("*")
+        try:
+            value = float(weight) if star else 1.0
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value == 0 or not name.strip():
+            raise UserError(f"reward {text!r}: cannot read {term!r}; write FOLDER, or 0.7*FOLDER + 0.3*physical")
+        terms.append((value, name.strip()))
+    return terms
+
+
+def _load_one_reward(name: str, features: int) -> Reward:
+    if name == "physical":
         return PhysicalReward()
+    known = [*MATCHERS, BradleyTerry.kind]
+    if _kind(name, known, "reward") == BradleyTerry.kind:
+        model = BradleyTerry.from_pretrained(name)
+        check_features(model.config.features, features, name)
+        return BradleyTerryReward(model)
     matcher = load_matcher(name)
-    check_features(matcher.config.features, features, str(name))
+    check_features(matcher.config.features, features, name)
     return TMRReward(matcher) if isinstance(matcher, TMR) else GuoReward(matcher)
 
 
@@ -56,7 +89,7 @@ def check_features(own: int, given: int, what: str) -> None:
         raise UserError(f"{what} expects {own} features, the motions have {given}: use data of the same skeleton")
 
 
-def _kind(folder: str | Path, known: dict, what: str) -> str:
+def _kind(folder: str | Path, known: Collection[str], what: str) -> str:
     kind = str(read_config(local_folder(folder)).get("kind"))
     if kind not in known:
         raise UserError(f"{folder}: holds a {kind!r}, not a {what} ({', '.join(known)})")
