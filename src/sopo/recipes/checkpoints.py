@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.write import CorpusConfig
 from sopo.recipes import presets
+from sopo.recipes.corpus import made_corpus
 from sopo.recipes.pretrain import train_evaluator, train_mdm, train_reward
 from sopo.recipes.shipped import CHECKPOINTS
 from sopo.training.loop import LoopConfig
-from sopo.training.progress import progress
 
 TRAIN_CLIPS = 6000
 MODEL_FILES = ("config.json", "model.safetensors")
@@ -21,10 +21,7 @@ MODEL_FILES = ("config.json", "model.safetensors")
 
 def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     """Train everything in ``work``, then copy the models (not their logs) to ``out``."""
-    data = work / "data"
-    if not data.is_dir():
-        with progress("making the corpus") as report:
-            make_corpus(data, CorpusConfig(train=TRAIN_CLIPS), report)
+    data = made_corpus(work / "data", CorpusConfig(train=TRAIN_CLIPS))
     train_reward(data, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
     train_evaluator(data, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
     train_mdm(data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,11 @@ from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.preference.candidates import draw_candidates
-from sopo.preference.pairs import PairStore, first_difference, join_parts, write_part
+from sopo.preference.pairs import PairStore, join_parts, write_part
 from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
-from sopo.recipes.record import write_json
+from sopo.recipes.resume import claim, refuse_others
 from sopo.rewards.reward import Reward
 from sopo.training.progress import progress
 
@@ -83,9 +82,10 @@ def mine(data: Path, generator: Path, reward: str | Path, out: Path, config: Min
     }
     if out.exists():
         store = PairStore(out)
-        _same(out, store.origin, origin)
+        refuse_others(out, store.origin, origin)
         return store
-    parts = _parts_folder(out, origin)
+    parts = out.with_name(f"{out.name}.parts")
+    claim(parts / SETTINGS, origin)
     firsts = range(0, len(rows.item), GROUP)
     files = [parts / f"{first:08d}.parquet" for first in firsts]
     with progress("mining pairs") as report:
@@ -161,22 +161,3 @@ def _mined(
             }
         )
     return found
-
-
-def _parts_folder(out: Path, origin: dict[str, Any]) -> Path:
-    """Where finished parts wait; new, or an earlier call's with the same settings."""
-    parts = out.with_name(f"{out.name}.parts")
-    settings = parts / SETTINGS
-    if settings.is_file():
-        _same(parts, json.loads(settings.read_text()), origin)
-    else:
-        write_json(settings, origin)
-    return parts
-
-
-def _same(path: Path, made: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if name := first_difference(made, wanted):
-        raise UserError(
-            f"{path}: was mined with another {name} ({made.get(name)}, now {wanted[name]}); choose another --out or"
-            " delete it"
-        )

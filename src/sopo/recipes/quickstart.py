@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.write import CorpusConfig
 from sopo.data.dataset import MotionDataset
 from sopo.diffusion.schedule import Sampling
 from sopo.evaluation.protocol import ProtocolConfig, Table
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
+from sopo.recipes.corpus import made_corpus
 from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
@@ -26,7 +27,6 @@ from sopo.reports.tables import as_json, print_table
 from sopo.rewards.reward import Reward
 from sopo.training.log import read_log
 from sopo.training.loop import LoopConfig
-from sopo.training.progress import progress
 
 CURVES = ("loss", "reward/all", "reward/unpreferred", "vu", "margin", "implicit_accuracy", "error_w", "S")
 
@@ -47,11 +47,8 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     """Write ``out/results.json`` and ``out/report.html``; a second call goes on where the first stopped."""
     start = time.monotonic()
     folders = {name: shipped(name, checkpoints) for name in ("generator", "reward", "evaluator")}
-    data = out / "data"
-    if not data.is_dir():
-        with progress("making the corpus") as report:
-            size = CorpusConfig(train=config.train_clips, val=0, test=config.test_clips, seed=config.seed)
-            make_corpus(data, size, report)
+    size = CorpusConfig(train=config.train_clips, val=0, test=config.test_clips, seed=config.seed)
+    data = made_corpus(out / "data", size)
     preference = PreferenceConfig(**PRESETS["stable"])
     loop = LoopConfig(**(LOOP_STABLE | {"steps": config.steps, "seed": config.seed}))
     aligned = align(data, folders["generator"], folders["reward"], out / "aligned", preference, loop)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,13 @@ def environment() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "commit": git.stdout.strip() or None,
     }
+
+
+def provenance() -> str:
+    """The command, the day and the machine, for the head of a page of results."""
+    facts = environment()
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return f"Written by `{command}` on {datetime.date.today()} ({facts['machine']}, torch {facts['packages']['torch']})"
 
 
 def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:

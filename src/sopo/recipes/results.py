@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import shlex
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.write import CorpusConfig
 from sopo.diffusion.schedule import Sampling
 from sopo.evaluation.protocol import ProtocolConfig, Source, Table
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher
+from sopo.recipes.corpus import made_corpus
 from sopo.recipes.evaluate import measure
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
-from sopo.recipes.record import environment, write_json
+from sopo.recipes.record import environment, provenance, write_json
 from sopo.recipes.shipped import CHECKPOINTS, shipped
 from sopo.recipes.sources import generator_source
 from sopo.reports.tables import as_json, as_markdown, pooled
 from sopo.training.loop import LoopConfig
-from sopo.training.progress import progress
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,7 @@ class ResultsConfig:
 def results(out: Path, markdown: Path, config: ResultsConfig, checkpoints: Path = CHECKPOINTS) -> Table:
     """Write ``out/results.json`` and ``markdown``; finished parts of an earlier call are kept and gone on from."""
     start = time.monotonic()
-    data = out / "data"
-    if not data.is_dir():
-        with progress("making the corpus") as report:
-            make_corpus(data, config.corpus, report)
+    data = made_corpus(out / "data", config.corpus)
     generator, reward = shipped("generator", checkpoints), shipped("reward", checkpoints)
     base = load_generator(generator)
     sources: dict[str, Source] = {"base": generator_source(base, config.sampling, 0)}
@@ -75,12 +69,10 @@ def results(out: Path, markdown: Path, config: ResultsConfig, checkpoints: Path 
 
 
 def _write_markdown(path: Path, table: Table, config: ResultsConfig, minutes: float) -> None:
-    facts = environment()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         "# Results on the embedded corpus\n\n"
-        f"Written by `{shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}` on {datetime.date.today()}"
-        f" ({facts['machine']}, torch {facts['packages']['torch']}), {minutes:.0f} minutes for this call.\n"
+        f"{provenance()}, {minutes:.0f} minutes for this call.\n"
         f"{config.steps} steps per run, seeds {list(config.seeds)}, {config.runs} paired runs of the protocol on the"
         " held-out compositions. `sft` is the control: the same steps on the same real motions, no preference.\n"
         "Rows without a number are the mean over the seeds; their interval adds the spread between seeds.\n\n"

@@ -12,9 +12,9 @@ from rich.table import Table as ConsoleTable
 from rich.text import Text
 
 from sopo.errors import UserError
-from sopo.reports.results import BETTER, REAL, Row, Stat, apart, best_rows, pooled, relative_change
+from sopo.reports.results import BETTER, REAL, Row, Stat, Table, apart, best_rows, pooled, relative_change
 
-__all__ = ["as_json", "as_markdown", "console_tables", "pooled", "print_table"]
+__all__ = ["as_json", "as_markdown", "console_tables", "from_json", "pooled", "print_table"]
 
 CELL_WIDTH = 18  # of a system on the console, frame included
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→"}
@@ -36,6 +36,18 @@ def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, Any]]:
     return {
         name: {column: {"mean": _known(stat.mean), "ci": _known(stat.ci)} for column, stat in row.items()}
         for name, row in table.items()
+    }
+
+
+def from_json(content: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
+    """What ``as_json`` gave, as values again; NaN where a number is not known."""
+
+    def number(value: float | None) -> float:
+        return math.nan if value is None else value
+
+    return {
+        name: {column: Stat(number(cell["mean"]), number(cell["ci"])) for column, cell in row.items()}
+        for name, row in content.items()
     }
 
 

@@ -1,0 +1,16 @@
+"""The procedural corpus as a recipe's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.training.progress import progress
+
+
+def made_corpus(folder: Path, config: CorpusConfig) -> Path:
+    """``folder``, with the corpus made in it if an earlier call has not done so."""
+    if not folder.is_dir():
+        with progress("making the corpus") as report:
+            make_corpus(folder, config, report)
+    return folder
