@@ -52,6 +52,10 @@ VERBS: Verbs = {
     },
     "convert": Entry("convert:CONVERT", "turn a released checkpoint into a folder that every command takes"),
     "toy": Entry("toy:TOY", "train and draw Figure 2 of the paper on points of the plane"),
+    "bench": {
+        "table1": Entry("bench:TABLE1", "alignment methods against each other, Table 1 of the paper"),
+        "table4": Entry("bench:TABLE4", "objectives, tau and K, Table 4 of the paper"),
+    },
     "results": Entry("quickstart:RESULTS", "the full recipe: SoPo and the control over three seeds"),
 }
 LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name a verb

@@ -1,0 +1,120 @@
+"""Tables 1 and 4 of the paper as one command: generators x settings x seeds, every cell kept and gone on from."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sopo.errors import UserError
+from sopo.evaluation.protocol import Table
+from sopo.matching.guo import GuoMatcher
+from sopo.preference.methods import method_by_name
+from sopo.preference.objective import PreferenceConfig
+from sopo.pretrained import local_folder, read_config
+from sopo.recipes.bench_grid import BenchConfig, Grid, Models, Setting, slug
+from sopo.recipes.build import load_matcher, reward_terms
+from sopo.recipes.corpus import made_corpus
+from sopo.recipes.fingerprints import model_hash
+from sopo.recipes.jobs import run_jobs
+from sopo.recipes.presets import PRESETS
+from sopo.recipes.record import environment, provenance, write_json
+from sopo.reports.bench import TIME, published_rows, write_pages
+from sopo.reports.results import REAL
+from sopo.reports.tables import as_json
+from sopo.training.progress import console
+
+TAUS = ("0.40", "0.45", "0.50", "0.55", "0.60", "q0.05", "q0.1", "q0.25", "q0.5")
+KS = (2, 4, 8)
+
+
+def table1(models: Models) -> list[Setting]:
+    """The alignment methods, all from the ``stable`` preset."""
+    stable = partial(_stable, models.reward)
+    rows = [stable("sft"), stable("modipo", "modipo-T")]
+    if models.reward_guo is None:
+        line = "modipo-G is left out: give --reward_guo FOLDER, a Guo matcher that is not the evaluator"
+        console.print(line, highlight=False, markup=False)
+    else:
+        rows.append(_stable(models.reward_guo, "modipo", "modipo-G"))
+    return [*rows, stable("dpo"), stable("online-dpo"), stable("sopo")]
+
+
+def table4(models: Models) -> list[Setting]:
+    """The ablations: objectives, tau and K, each around the ``stable`` preset."""
+    stable = partial(_stable, models.reward)
+    return [
+        *(stable(method) for method in ("dsopo", "sopo-without-vu", "usopo", "sopo")),
+        *(stable("sopo", f"sopo (tau = {tau})", tau=tau) for tau in TAUS),
+        *(stable("sopo", f"sopo (K = {K})", K=K) for K in KS),
+    ]
+
+
+TABLES = {"table1": table1, "table4": table4}
+
+
+def _stable(reward: str, method: str, name: str = "", **changes: Any) -> Setting:
+    preference = PreferenceConfig(**(PRESETS["stable"] | {"method": method} | changes))
+    return Setting(name or method, preference, reward if method_by_name(method).needs_pairs else None)
+
+
+def bench(
+    name: str, out: Path, models: Models, config: BenchConfig, data: Path | None = None
+) -> tuple[Table, dict[str, str]]:
+    """Write ``out/NAME.{md,json,png}``; the table, and for each row its base. ``name`` is one of TABLES.
+
+    data: a motion folder, or None: the procedural corpus, made in ``out``.
+
+    Finished cells and measurements of an earlier call are kept, an interrupted one goes on from its checkpoint.
+    Raises UserError before any work if a folder is missing or a cell was begun with other settings.
+    """
+    _check_independent(models)
+    kinds = [read_config(local_folder(folder))["kind"] for folder in models.generators]
+    if len(set(models.generators)) < len(kinds):
+        raise UserError("generator: a folder is named twice")
+    settings = TABLES[name](models)
+    data = data or made_corpus(out / "data", config.corpus)
+    grids = []
+    for kind, folder in zip(kinds, models.generators, strict=True):
+        label = kind if kinds.count(kind) == 1 else f"{kind} ({folder})"
+        grids.append(Grid(label, folder, out / slug(label), data, settings, models, config))
+    run_jobs([job for grid in grids for job in grid.jobs()])
+    table: Table = {}
+    bases: dict[str, str] = {}
+    cells: Table = {}
+    for grid in grids:
+        rows = grid.rows()
+        table |= rows
+        bases |= {row: grid.label for row in rows if row not in (REAL, grid.label)}
+        cells |= grid.cells()
+    intro = (
+        f"{provenance()}. {config.steps} steps a cell, seeds {list(config.seeds)}, {config.runs} paired runs of the"
+        f" protocol. Mean over the seeds ± 95% interval (spread between seeds included), in brackets the change"
+        f" against the base, starred where the intervals do not overlap; for Diversity, by how much it came nearer to"
+        f" the real motions'. {TIME}: motions generated for the tuning, mining included, in units of the training"
+        f" captions (the paper's Time*)."
+    )
+    record = {
+        "rows": as_json(table),
+        "bases": bases,
+        "published": as_json(published_rows(name)[0]),
+        "config": dataclasses.asdict(config),
+        "models": dataclasses.asdict(models),
+        "settings": [dataclasses.asdict(setting) for setting in settings],
+        "cells": as_json(cells),
+        "environment": environment(),
+    }
+    write_json(out / f"{name}.json", record)
+    write_pages(out, name, table, bases, intro)
+    return table, bases
+
+
+def _check_independent(models: Models) -> None:
+    """What was optimised never measures itself."""
+    evaluator = model_hash(models.evaluator)
+    for reward in filter(None, (models.reward, models.reward_guo)):
+        if any(name != "physical" and model_hash(name) == evaluator for _, name in reward_terms(reward)):
+            raise UserError(f"{reward}: is the evaluator too; what was optimised must not measure itself")
+    if models.reward_guo is not None and not isinstance(load_matcher(models.reward_guo), GuoMatcher):
+        raise UserError(f"{models.reward_guo}: modipo-G is mined with a Guo et al. matcher, this is none")

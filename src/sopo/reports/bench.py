@@ -1,0 +1,52 @@
+"""A bench as a page and a plot, the paper's own figures below and apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from sopo.reports.plots import comparison
+from sopo.reports.published import published_table
+from sopo.reports.results import REAL, Row, Stat, Table
+from sopo.reports.tables import as_markdown
+
+TIME = "time"  # the paper's "Time*": motions generated for the tuning, in units of the training captions
+COLUMNS = (TIME, "R@1", "R@2", "R@3", "MMDist", "Diversity", "FID", "rule_accuracy", "foot_skate")
+PUBLISHED = "published (HumanML3D): "
+
+
+def shown(table: Mapping[str, Row]) -> Table:
+    """The columns of Table 1 and the independent witnesses, in that order."""
+    names = [column for column in COLUMNS if any(column in row for row in table.values())]
+    unknown = Stat(math.nan, math.nan)
+    return {row: {column: cells.get(column, unknown) for column in names} for row, cells in table.items()}
+
+
+def published_rows(name: str) -> tuple[Table, dict[str, str]]:
+    """The paper's own ``table1`` or ``table4``, its models labelled, and which base each row is compared with."""
+    printed = published_table(name)
+    labels = {row: REAL if row == "Real" else PUBLISHED + row for row in printed}
+    bases, base = {}, ""
+    for row, label in labels.items():
+        if "+" in row:
+            bases[label] = base
+        else:
+            base = label
+    return {labels[row]: dict(cells) for row, cells in printed.items()}, bases
+
+
+def write_pages(out: Path, name: str, table: Table, bases: Mapping[str, str], intro: str) -> None:
+    """``out/NAME.md`` and ``out/NAME.png``. bases: row -> the row that it is compared with."""
+    columns = shown(table)
+    published, published_bases = published_rows(name)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.md").write_text(
+        f"# {name.replace('table', 'Table ')}\n\n{intro}\n\n{as_markdown(columns, bases)}\n\n"
+        "## Published (HumanML3D)\n\n"
+        "What the paper prints for its own models on HumanML3D; nothing of it was measured here. Other data and another"
+        " evaluator do not compare with the rows above: what may be compared is the direction of the changes.\n\n"
+        f"{as_markdown(shown(published), published_bases)}\n"
+    )
+    measured = {row: {c: stat for c, stat in cells.items() if c != TIME} for row, cells in columns.items()}
+    comparison(measured, out / f"{name}.png")
