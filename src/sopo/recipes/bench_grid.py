@@ -119,7 +119,9 @@ class Grid:
         train = load_dataset(self.data, "train", self.generator)
         if loop.batch_size > len(train):
             raise UserError(f"{self.data}: {len(train)} motions to train on, fewer than a batch of {loop.batch_size}")
-        batch = train.batch(range(loop.batch_size), numpy_rng(0, "pace")).to(PartialState().device)
+        middle = (len(train) - loop.batch_size) // 2  # clips are sorted by length: these are neither short nor long
+        rows = range(middle, middle + loop.batch_size)
+        batch = train.batch(rows, numpy_rng(0, "pace")).to(PartialState().device)
         reward = load_reward(self.models.reward, self.generator.config.features)
         captions = config.mining.captions or sum(len(item.captions) for item in train.items)
         drawing = config.mining.K * captions * seconds_a_motion(self.generator, batch, config.mining.sampling)
