@@ -42,7 +42,9 @@ VERBS: Verbs = {
         "generator": {
             "mdm": Entry("train:MDM", "pre-train an MDM: diffusion on the motion's features"),
             "mld": Entry("train:MLD", "pre-train an MLD: diffusion on the latents of a trained vae"),
+            "momask": Entry("train:MOMASK", "pre-train a MoMask: masked tokens of a trained rvq"),
         },
+        "rvq": Entry("train:RVQ", "train the residual VQ-VAE that a MoMask works on"),
         "vae": Entry("train:VAE", "train the motion VAE that an MLD works on"),
         "reward": Entry("train:REWARD", "train the reward, TMR"),
         "preference-reward": Entry(
@@ -51,12 +53,12 @@ VERBS: Verbs = {
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
     "convert": Entry("convert:CONVERT", "turn a released checkpoint into a folder that every command takes"),
+    "curves": Entry("curves:CURVES", "draw what runs of align have logged, side by side"),
     "toy": Entry("toy:TOY", "train and draw Figure 2 of the paper on points of the plane"),
     "bench": {
         "table1": Entry("bench:TABLE1", "alignment methods against each other, Table 1 of the paper"),
         "table4": Entry("bench:TABLE4", "objectives, tau and K, Table 4 of the paper"),
     },
-    "results": Entry("quickstart:RESULTS", "the full recipe: SoPo and the control over three seeds"),
 }
 LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name a verb
 

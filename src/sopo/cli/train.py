@@ -9,7 +9,15 @@ from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
 from sopo.recipes import presets
-from sopo.recipes.pretrain import train_evaluator, train_mdm, train_mld, train_reward, train_vae
+from sopo.recipes.pretrain import (
+    train_evaluator,
+    train_mdm,
+    train_mld,
+    train_momask,
+    train_reward,
+    train_rvq,
+    train_vae,
+)
 from sopo.training.loop import LoopConfig
 
 
@@ -40,5 +48,7 @@ def _verb(small: Any, loop: dict[str, Any], train: Callable[..., Any], given: tu
 MDM = _verb(presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR, train_mdm)
 VAE = _verb(presets.VAE_PRESETS["small"], presets.LOOP_VAE, train_vae)
 MLD = _verb(presets.MLD_PRESETS["small"], presets.LOOP_MLD, train_mld, given=("vae",))
+RVQ = _verb(presets.RVQ_PRESETS["small"], presets.LOOP_RVQ, train_rvq)
+MOMASK = _verb(presets.MOMASK_PRESETS["small"], presets.LOOP_MOMASK, train_momask, given=("rvq",))
 REWARD = _verb(presets.TMR_SMALL, presets.LOOP_REWARD, train_reward)
 EVALUATOR = _verb(presets.GUO_SMALL, presets.LOOP_EVALUATOR, train_evaluator)

@@ -8,7 +8,10 @@ from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.mdm import MDMConfig
 from sopo.generators.mld import MLDConfig
+from sopo.generators.momask import MoMaskConfig
 from sopo.generators.motion_vae import MotionVAEConfig
+from sopo.generators.rvq_vae import RVQVAEConfig
+from sopo.generators.token_transformer import TokenTransformerConfig
 from sopo.matching.guo import GuoConfig
 from sopo.matching.tmr import TMRConfig
 
@@ -53,8 +56,8 @@ VAE_PRESETS: dict[str, MotionVAEConfig] = {
     "published": MotionVAEConfig(),
     "small": MotionVAEConfig(
         width=128,
-        feedforward=256,
-        layers=5,
+        feedforward=384,
+        layers=3,
         dropout=0.0,
         latent_tokens=8,
         latent_width=32,
@@ -81,11 +84,25 @@ MLD_PRESETS: dict[str, MLDConfig] = {
     ),
 }
 
+RVQ_PRESETS: dict[str, RVQVAEConfig] = {
+    "published": RVQVAEConfig(),
+    "small": RVQVAEConfig(width=64, code_dim=64, codes=256, quantizers=4, depth=2, dropout=0.0),
+}
+_TOKENS: dict[str, Any] = {"width": 96, "feedforward": 192, "heads": 4, "dropout": 0.0, "text_layers": 1}
+MOMASK_PRESETS: dict[str, MoMaskConfig] = {
+    "published": MoMaskConfig(),
+    "small": MoMaskConfig(
+        masked=TokenTransformerConfig(**_TOKENS, layers=3),
+        residual=TokenTransformerConfig(**_TOKENS, layers=2, drop_condition=0.2),
+        text_encoder="hashed-128",
+    ),
+}
+
 # Reward and evaluator are different networks with different seeds: what is optimised never measures itself.
 TMR_SMALL = TMRConfig()
 GUO_SMALL = GuoConfig()
 LOOP_GENERATOR: dict[str, Any] = {
-    "steps": 5000,
+    "steps": 20000,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "warmup": 200,
@@ -95,7 +112,9 @@ LOOP_GENERATOR: dict[str, Any] = {
     "seed": 1,
 }
 LOOP_VAE: dict[str, Any] = LOOP_GENERATOR | {"steps": 7000, "batch_size": 32, "seed": 4}
-LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 5}
+LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 8000, "seed": 5}
+LOOP_RVQ: dict[str, Any] = LOOP_GENERATOR | {"steps": 2000, "warmup": 100, "ema": 0.0, "seed": 6}
+LOOP_MOMASK: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 7}
 LOOP_REWARD: dict[str, Any] = {
     "steps": 2000,
     "batch_size": 64,

@@ -15,7 +15,9 @@ from sopo.data.dataset import MotionDataset
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM, MDMConfig
 from sopo.generators.mld import MLD, MLDConfig
+from sopo.generators.momask import MoMask, MoMaskConfig
 from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
+from sopo.generators.rvq_vae import RVQVAE, RVQVAEConfig
 from sopo.matching.guo import GuoConfig, GuoMatcher
 from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective, TMRWeights
 from sopo.matching.tmr import TMR, TMRConfig
@@ -26,13 +28,13 @@ from sopo.recipes.record import save_model, write_run
 from sopo.training.loop import LoopConfig, fit
 
 LATENT_CLIPS = 2048  # enough for the mean and deviation of a latent
-ModelT = TypeVar("ModelT", bound=Generator | MotionVAE)
+ModelT = TypeVar("ModelT", bound=Generator | MotionVAE | RVQVAE)
 
 
 class Pretraining(nn.Module):
     """A model's own training loss as an objective for the loop."""
 
-    def __init__(self, model: Generator | MotionVAE) -> None:
+    def __init__(self, model: Generator | MotionVAE | RVQVAE) -> None:
         super().__init__()
         self.model = model
 
@@ -66,6 +68,25 @@ def train_mld(data: Path, vae: Path, out: Path, model: MLDConfig, loop: LoopConf
     generator.vae.load_state_dict(frozen.state_dict())
     generator.measure_latents(_latents(frozen, dataset, loop.seed))
     return _pretrain(generator, dataset, out, loop, "training the generator (MLD)")
+
+
+def train_rvq(data: Path, out: Path, model: RVQVAEConfig, loop: LoopConfig) -> RVQVAE:
+    """Train the residual VQ-VAE whose tokens MoMask works on. Its codebooks are running means: keep ``ema`` at 0."""
+    dataset = load_dataset(data, "train")
+    torch.manual_seed(loop.seed)
+    rvq = RVQVAE(dataclasses.replace(model, features=dataset.skeleton.num_features))
+    return _pretrain(rvq, dataset, out, loop, "training the RVQ-VAE")
+
+
+def train_momask(data: Path, rvq: Path, out: Path, model: MoMaskConfig, loop: LoopConfig) -> MoMask:
+    """Pre-train MoMask's two transformers on the tokens of the RVQ-VAE saved in ``rvq``, which is frozen."""
+    dataset = load_dataset(data, "train")
+    frozen = RVQVAE.from_pretrained(rvq)
+    check_features(frozen.config.features, dataset.skeleton.num_features, str(rvq))
+    torch.manual_seed(loop.seed)
+    generator = MoMask(dataclasses.replace(model, rvq=frozen.config))
+    generator.rvq.load_state_dict(frozen.state_dict())
+    return _pretrain(generator, dataset, out, loop, "training the generator (MoMask)")
 
 
 def _pretrain(model: ModelT, dataset: MotionDataset, out: Path, loop: LoopConfig, title: str) -> ModelT:

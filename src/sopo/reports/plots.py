@@ -22,8 +22,11 @@ PANELS = {
     "reward": ("reward/preferred", "reward/all", "reward/unpreferred"),
     "h": ("h_w", "h_l"),
     "share of vu groups": ("vu",),
+    "error of the winner": ("error_w", "error_w/reference"),
+    "error of the loser": ("error_l", "error_l/reference"),
 }
-SMOOTHING = 100  # windows into which a curve is averaged, at least
+COLUMNS = 4
+SMOOTHING = 30  # windows into which a curve is averaged, at least
 
 
 def training_curves(logs: Mapping[str, Path], out: Path) -> Path:
@@ -40,9 +43,12 @@ def training_curves(logs: Mapping[str, Path], out: Path) -> Path:
     panels = {title: names for title, names in PANELS.items() if logged & set(names)}
     if not panels:
         raise UserError(f"{', '.join(map(str, logs.values()))}: no curve inside; the run has not logged a step")
-    figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
+    columns = min(len(panels), COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (title, names) in zip(places, panels.items(), strict=False):
         for label, lines in runs.items():
             for name in names:
                 points = np.array([(line["step"], line[name]) for line in lines if name in line])
@@ -53,6 +59,8 @@ def training_curves(logs: Mapping[str, Path], out: Path) -> Path:
         axes.set_xlabel("step")
         if len(runs) > 1 or len(names) > 1:
             axes.legend(fontsize="small", frameon=False)
+    for axes in list(figure.axes)[len(panels) :]:
+        axes.set_visible(False)
     return _save(figure, out)
 
 
