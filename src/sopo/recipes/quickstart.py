@@ -37,7 +37,7 @@ class QuickstartConfig:
 
     train_clips: int = 1200
     test_clips: int = 320
-    steps: int = 120
+    steps: int = 240
     runs: int = 20
     seed: int = 0
     sampling: Sampling = dataclasses.field(default_factory=lambda: Sampling("ddim", 10, 2.5))
