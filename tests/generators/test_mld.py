@@ -14,6 +14,7 @@ from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.mld import MLD, MLDConfig
 from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
+from sopo.preference.ratio import log_ratio
 from sopo.randomness import Draws
 
 TEXTS = as_captions(["a person walks", "someone waves the left hand twice", "jump", "a man kicks with the right foot"])
@@ -153,3 +154,12 @@ def test_bad_settings_are_refused() -> None:
         replace(VAE, width=17)
     with pytest.raises(UserError, match="1 or more"):
         replace(VAE, latent_tokens=0)
+
+
+@each_shape
+def test_h_is_exactly_zero_where_policy_and_reference_agree(shape: dict[str, Any]) -> None:
+    policy, reference = model_of(**shape), model_of(**shape)
+    reference.load_state_dict(policy.state_dict())
+    x = policy.encode(batch_of())
+    h, _ = log_ratio(policy, reference, x, LENGTH, policy.embed(TEXTS), policy.draw(x, Draws(0, 4)))
+    assert h.requires_grad and (h == 0).all()
