@@ -11,9 +11,7 @@ from sopo.reports.plots import training_curves
 
 
 def _prepare(parser: Parser) -> None:
-    parser.add_argument(
-        "runs", nargs="+", type=Path, help="folders that `sopo align` wrote; named as they are"
-    )
+    parser.add_argument("runs", nargs="+", type=Path, help="folders that `sopo align` wrote; named as they are")
     add_path(parser, "--out", "picture to write: .png, .svg or .pdf", default="runs/curves.png")
 
 
