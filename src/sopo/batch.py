@@ -30,12 +30,14 @@ class Batch:
 
     motion: [B, T, D], normalised by the dataset's statistics. length: [B] int64, frames.
     captions, keys: B each; a key names the clip in its dataset, or the row in its store of mined pairs.
+    code: [B, ...], what the generator's frozen autoencoder makes of the motions, where that is known already.
     """
 
     motion: Tensor
     length: Tensor
     captions: tuple[Caption, ...]
     keys: tuple[str, ...]
+    code: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -46,11 +48,14 @@ class Batch:
         return length_mask(self.length, self.motion.shape[1])
 
     def to(self, device: torch.device | str) -> Batch:
-        return replace(self, motion=self.motion.to(device), length=self.length.to(device))
+        code = None if self.code is None else self.code.to(device)
+        return replace(self, motion=self.motion.to(device), length=self.length.to(device), code=code)
 
     def rows(self, start: int, stop: int) -> Batch:
         """The samples start..stop, padding unchanged, so that shards of a batch see equal shapes."""
-        return Batch(self.motion[start:stop], self.length[start:stop], self.captions[start:stop], self.keys[start:stop])
+        part = slice(start, stop)
+        code = None if self.code is None else self.code[part]
+        return Batch(self.motion[part], self.length[part], self.captions[part], self.keys[part], code)
 
 
 def length_mask(length: Tensor, frames: int) -> Tensor:

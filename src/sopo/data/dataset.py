@@ -99,7 +99,13 @@ class MotionDataset:
         return [*parts, Item(key, motion, tuple(whole))] if whole else parts
 
     def batch(self, indices: Sequence[int] | NDArray[np.integer], rng: np.random.Generator, crop: bool = True) -> Batch:
-        """A batch of the items named: a caption drawn for each, normalised, zero padded to the longest.
+        """A batch of the items named: ``choose`` says what of them, ``cut`` makes it."""
+        return self.cut(indices, *self.choose(indices, rng, crop))
+
+    def choose(
+        self, indices: Sequence[int] | NDArray[np.integer], rng: np.random.Generator, crop: bool = True
+    ) -> tuple[list[Caption], NDArray[np.int64], NDArray[np.int64]]:
+        """A caption and a crop drawn for each of the items named: captions, start, length, [B] each.
 
         crop: the length is (T//4)*4 or, with probability 1/3, one unit less, from a random start, in training
         and in evaluation alike (published). Without it: (T//4)*4 frames from the start.
@@ -109,7 +115,7 @@ class MotionDataset:
         total = np.array([len(item.features) for item in chosen], dtype=np.int64)
         start, length = crops(total, draws[1:]) if crop else (np.zeros_like(total), total // UNIT * UNIT)
         captions = [item.captions[int(u * len(item.captions))] for item, u in zip(chosen, draws[0], strict=True)]
-        return self.cut(indices, captions, start, length)
+        return captions, start, length
 
     def cut(
         self,
@@ -118,7 +124,8 @@ class MotionDataset:
         start: NDArray[np.int64],
         length: NDArray[np.int64],
     ) -> Batch:
-        """A batch of the items named, each with the caption given and ``length`` frames from ``start``, [B] each."""
+        """The items named as a batch: the caption given and ``length`` frames from ``start`` of each, [B] each;
+        normalised, zero padded to the longest."""
         chosen = [self.items[index] for index in indices]
         raw = np.zeros((len(chosen), int(length.max()), self.skeleton.num_features), dtype=np.float32)
         for row, item, begin, frames in zip(raw, chosen, start.tolist(), length.tolist(), strict=True):

@@ -122,9 +122,13 @@ class MLD(Generator):
     # The contract --------------------------------------------------------------------------------------
 
     @torch.no_grad()
+    def code(self, batch: Batch) -> Tensor:
+        """Mean and deviation of the VAE's posterior, side by side [B, k, 2 W]; a batch may bring them along."""
+        return torch.cat(self.vae.encode(batch.motion, batch.length), -1) if batch.code is None else batch.code
+
     def encode(self, batch: Batch) -> Tensor:
         """The posterior's mean."""
-        return self.standardize(self.vae.encode(batch.motion, batch.length)[0])
+        return self.standardize(self.code(batch).chunk(2, -1)[0])
 
     def decode(self, x: Tensor, length: Tensor) -> Tensor:
         z = self.latents.denormalize(x.flatten(1)).view_as(x)
@@ -162,9 +166,8 @@ class MLD(Generator):
         return self.error(x, draw, self.read(condition))
 
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
-        with torch.no_grad():  # a sample of the posterior, not its mean (published)
-            mu, std = self.vae.encode(batch.motion, batch.length)
-            x = self.standardize(mu + std * draws.normal(*mu.shape[1:]))
+        mu, std = self.code(batch).chunk(2, -1)
+        x = self.standardize(mu + std * draws.normal(*mu.shape[1:]))  # a sample of the posterior (published)
         text = self.read(self.embed(batch.captions))
         if self.training:
             keep = draws.uniform() >= self.config.drop_condition

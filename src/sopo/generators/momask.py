@@ -87,8 +87,9 @@ class MoMask(Generator):
         return self
 
     def encode(self, batch: Batch) -> Tensor:
+        """A batch may bring its tokens along."""
         self._tokens(batch.length)
-        return self.rvq.encode(batch.motion, batch.length)
+        return self.rvq.encode(batch.motion, batch.length) if batch.code is None else batch.code.long()
 
     def decode(self, x: Tensor, length: Tensor) -> Tensor:
         self._tokens(length)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
+from sopo.data.encoded import EncodedCrops
 from sopo.data.schedule import BatchSchedule
 from sopo.errors import UserError
 from sopo.preference.pairs import PairStore
@@ -15,14 +16,21 @@ from sopo.randomness import numpy_rng
 from sopo.training.loop import Batches, LoopConfig
 
 
-def training_batches(dataset: MotionDataset, config: LoopConfig) -> Batches:
-    """Batches of ``config.batch_size``, captions and crops drawn anew at each step."""
+def training_batches(dataset: MotionDataset, config: LoopConfig, codes: EncodedCrops | None = None) -> Batches:
+    """Batches of ``config.batch_size``, captions and crops drawn anew at each step; with their codes, if given."""
     if config.batch_size > len(dataset):
         raise UserError(
             f"batch_size is {config.batch_size}, split {dataset.split!r} of {dataset.root} has {len(dataset)} motions"
         )
     schedule = BatchSchedule(dataset.lengths, config.batch_size, config.seed)
-    return lambda step: dataset.batch(schedule(step), numpy_rng(config.seed, "batch", step))
+
+    def batch(step: int) -> Batch:
+        rows = schedule(step)
+        captions, start, length = dataset.choose(rows, numpy_rng(config.seed, "batch", step))
+        cut = dataset.cut(rows, captions, start, length)
+        return cut if codes is None else replace(cut, code=codes(rows, start, length))
+
+    return batch
 
 
 def pair_batches(dataset: MotionDataset, store: PairStore, config: LoopConfig) -> Batches:

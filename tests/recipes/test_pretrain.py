@@ -1,0 +1,74 @@
+"""Pre-training on what a frozen autoencoder makes of the motions, coded once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sopo.data.encoded import EncodedCrops
+from sopo.generators.generator import Generator
+from sopo.generators.mld import MLD
+from sopo.generators.momask import MoMask
+from sopo.randomness import Draws
+from sopo.recipes.batches import training_batches
+from sopo.recipes.build import load_dataset, load_generator
+from sopo.recipes.pretrain import train_mld, train_momask
+from sopo.training.loop import LoopConfig
+
+LOOP = LoopConfig(steps=4, batch_size=8, learning_rate=1e-3)
+on_codes = pytest.mark.parametrize("family", ["mld", "momask"])
+
+
+def codes_of(model: Generator, dataset) -> EncodedCrops:
+    assert isinstance(model, MLD | MoMask)
+    return EncodedCrops(dataset, model.code if isinstance(model, MLD) else model.encode, model.padding)
+
+
+@on_codes
+def test_codes_change_no_loss(world, family: str) -> None:
+    """Up to what padding and company do to the last bits of a float: 1e-6 of a loss near 1."""
+    model = load_generator(world.generators[family])
+    dataset = load_dataset(world.data, "train", model)
+    plain, coded = training_batches(dataset, LOOP), training_batches(dataset, LOOP, codes_of(model, dataset))
+    for step in range(6):
+        with_code, without = coded(step), plain(step)
+        assert with_code.code is not None and torch.equal(with_code.motion, without.motion)
+        torch.testing.assert_close(model.encode(with_code), model.encode(without), atol=1e-5, rtol=0)
+        losses = [model.training_loss(batch, Draws(step, 8)) for batch in (with_code, without)]
+        torch.testing.assert_close(*losses, atol=1e-5, rtol=0)
+        shard = with_code.rows(2, 5)
+        assert torch.equal(model.encode(shard), model.encode(with_code)[2:5])
+
+
+@on_codes
+def test_a_code_has_the_same_bits_whatever_came_before(world, family: str) -> None:
+    model = load_generator(world.generators[family])
+    dataset = load_dataset(world.data, "train", model)
+    used, fresh = codes_of(model, dataset), codes_of(model, dataset)
+    rows, rng = np.arange(len(dataset)), np.random.default_rng(0)
+    for _ in range(5):
+        _, start, length = dataset.choose(rows, rng)
+        together = used(rows, start, length)
+    for row in rng.permutation(rows):
+        alone = fresh([row], start[[row]], length[[row]])[0]
+        assert torch.equal(alone, together[row, : len(alone)])
+
+
+@on_codes
+def test_a_resumed_training_is_the_uninterrupted_one(world, tmp_path: Path, family: str) -> None:
+    model = load_generator(world.generators[family])
+
+    def train(out: Path, steps: int) -> Generator:
+        loop = replace(LOOP, steps=steps)
+        if isinstance(model, MLD):
+            return train_mld(world.data, model.vae.save_pretrained(tmp_path / "vae"), out, model.config, loop)
+        assert isinstance(model, MoMask)
+        return train_momask(world.data, model.rvq.save_pretrained(tmp_path / "rvq"), out, model.config, loop)
+
+    whole = train(tmp_path / "whole", 4).state_dict()
+    train(tmp_path / "cut", 2)
+    assert all(torch.equal(value, whole[name]) for name, value in train(tmp_path / "cut", 4).state_dict().items())
