@@ -21,6 +21,7 @@ from sopo.errors import UserError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+CHECKPOINTS = Path(__file__).parent / "checkpoints"  # what `make checkpoints` trained, in the package
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -71,14 +72,16 @@ class Pretrained(nn.Module):
 
 
 def local_folder(name: str | Path) -> Path:
-    """A folder as it is; what is called ``org/name`` and is not here, from the Hugging Face hub's cache or network.
+    """A folder as it is; ``shipped/NAME``, the package's own; ``org/name``, from the Hugging Face hub or its cache.
 
     A name whose first part is a folder here is a path, mistyped or not: no network is asked. Raises UserError if
-    the hub does not answer or has no such model.
+    nothing of that name is shipped, or the hub does not answer or has no such model.
     """
     folder = Path(name)
     if folder.exists() or not HUB_NAME.fullmatch(str(name)) or Path(folder.parts[0]).exists():
         return folder
+    if folder.parts[0] == "shipped":
+        return shipped(folder.name)
     from huggingface_hub import snapshot_download  # takes a while to import, and is rarely needed
 
     try:
@@ -87,6 +90,14 @@ def local_folder(name: str | Path) -> Path:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{name}: no such folder, and the Hugging Face hub does not give it ({reason})") from error
+
+
+def shipped(name: str, checkpoints: Path = CHECKPOINTS) -> Path:
+    """The folder of a checkpoint that comes with the package; UserError lists what there is."""
+    if not (checkpoints / name / CONFIG_FILE).is_file():
+        names = ", ".join(sorted(path.parent.name for path in checkpoints.glob(f"*/{CONFIG_FILE}"))) or "nothing"
+        raise UserError(f"{name!r} is not among the checkpoints of {checkpoints}: there is {names}")
+    return checkpoints / name
 
 
 def build_config(kind: type, fields: dict[str, Any], source: str) -> Any:

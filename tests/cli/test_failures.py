@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sopo.cli.main import main
-from sopo.recipes.shipped import CHECKPOINTS
+from sopo.pretrained import CHECKPOINTS
 
-GENERATOR, REWARD, EVALUATOR = (str(CHECKPOINTS / name) for name in ("generator", "reward", "evaluator"))
+GENERATOR, REWARD, EVALUATOR = (str(CHECKPOINTS / name) for name in ("mdm", "reward", "evaluator"))
 MODELS = ("--generator", GENERATOR, "--reward", REWARD)
 
 
@@ -61,7 +61,8 @@ def corpus(tmp_path: Path) -> Path:
         (["sample", ""], "empty"),
         (["sample", "a person waves", "--seconds", "90"], "seconds"),
         (["data", "import", "--source", "gone", "--out", "y"], "gone"),
-        (["quickstart", "--checkpoints", "gone"], "missing"),
+        (["quickstart", "--checkpoints", "gone"], "not among the checkpoints"),
+        (["sample", "a person waves", "--generator", "shipped/gone"], "not among the checkpoints"),
     ],
 )
 def test_one_line_and_nothing_written(

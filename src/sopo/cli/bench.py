@@ -8,7 +8,6 @@ from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
 from sopo.recipes.bench import BenchConfig, Models, bench
-from sopo.recipes.shipped import shipped
 from sopo.reports.bench import shown
 from sopo.reports.tables import print_table
 
@@ -17,18 +16,24 @@ def _verb(name: str) -> Verb:
     def prepare(parser: Parser) -> None:
         add_path(parser, "--out", f"folder for the cells and {name}.md, .json and .png", default=f"runs/{name}")
         parser.add_argument("--data", type=Path, default=None, help="motion folder; none: the procedural corpus")
-        parser.add_argument("--generator", type=Path, nargs="+", default=[], help="folders; none: the shipped one")
-        parser.add_argument("--reward", type=str, default="shipped", help="a reward's folder, or a sum of rewards")
-        parser.add_argument("--evaluator", type=Path, default="shipped", help="folder of the matcher that measures")
+        parser.add_argument(
+            "--generator", type=Path, nargs="+", default=[Path("shipped/mdm")], help="folders, one or more"
+        )
+        parser.add_argument(
+            "--reward", type=str, default="shipped/reward", help="a reward's folder, or a sum of rewards"
+        )
+        parser.add_argument(
+            "--evaluator", type=Path, default="shipped/evaluator", help="folder of the matcher that measures"
+        )
         if name == "table1":
             parser.add_argument("--reward_guo", type=str, default=None, help="another Guo matcher, for MoDiPO-G")
         add_config(parser, BenchConfig)
 
     def run(flags: Namespace) -> None:
         models = Models(
-            generators=tuple(flags.generator) or (shipped("generator"),),
-            reward=str(shipped("reward")) if flags.reward == "shipped" else flags.reward,
-            evaluator=shipped("evaluator") if str(flags.evaluator) == "shipped" else flags.evaluator,
+            generators=tuple(flags.generator),
+            reward=flags.reward,
+            evaluator=flags.evaluator,
             reward_guo=flags.reward_guo if name == "table1" else None,
         )
         table, bases = bench(name, flags.out, models, config_from(flags, BenchConfig), flags.data)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.pretrained import CHECKPOINTS
 from sopo.recipes.quickstart import QuickstartConfig, quickstart
-from sopo.recipes.shipped import CHECKPOINTS
 
 
 def _prepare(parser: Parser) -> None:
     add_path(parser, "--out", "folder for data, model, results.json and report.html", default="runs/quickstart")
-    add_path(parser, "--checkpoints", "folder of generator/, reward/, evaluator/", default=str(CHECKPOINTS))
+    add_path(parser, "--checkpoints", "folder of mdm/, mld/, momask/, reward/, evaluator/", default=str(CHECKPOINTS))
     add_config(parser, QuickstartConfig)
 
 

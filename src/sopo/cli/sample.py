@@ -11,7 +11,7 @@ from sopo.recipes.sample import sample
 
 def _prepare(parser: Parser) -> None:
     parser.add_argument("captions", nargs="+", type=str, help="what the motions should show")
-    add_path(parser, "--generator", "folder of a generator; the shipped one by default", default="shipped")
+    add_path(parser, "--generator", "folder of a generator", default="shipped/mdm")
     add_path(parser, "--out", "folder for the motions", default="runs/sample")
     parser.add_argument("--seconds", type=float, default=3.2, help="duration of each motion")
     parser.add_argument("--repeats", type=int, default=1, help="motions for each caption")

@@ -1,34 +1,60 @@
 """The recipe of the shipped checkpoints: `make checkpoints`.
 
-The procedural corpus, then reward, evaluator and generator, each with its own seed; an interrupted call goes
-on where it stopped. Nothing but the procedural corpus is seen.
+The procedural corpus, then reward, evaluator and a generator of each family, each with its own seed; an
+interrupted call goes on where it stopped. Nothing but the procedural corpus is seen.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors.torch import save_file
+
 from sopo.corpus.write import CorpusConfig
+from sopo.pretrained import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE, read_weights
 from sopo.recipes import presets
+from sopo.recipes.build import load_generator
 from sopo.recipes.corpus import made_corpus
-from sopo.recipes.pretrain import train_evaluator, train_mdm, train_reward
-from sopo.recipes.shipped import CHECKPOINTS
+from sopo.recipes.pretrain import (
+    train_evaluator,
+    train_mdm,
+    train_mld,
+    train_momask,
+    train_reward,
+    train_rvq,
+    train_vae,
+)
 from sopo.training.loop import LoopConfig
 
 TRAIN_CLIPS = 6000
-MODEL_FILES = ("config.json", "model.safetensors")
+SHIPPED = ("reward", "evaluator", "mdm", "mld", "momask")
+HALF = ("mld", "momask")  # stored in half precision, for the size of the package; computed in single as the others
 
 
 def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
-    """Train everything in ``work``, then copy the models (not their logs) to ``out``."""
+    """Train everything in ``work``, then write the models (not their logs) to ``out``."""
     data = made_corpus(work / "data", CorpusConfig(train=TRAIN_CLIPS))
     train_reward(data, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
     train_evaluator(data, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
-    train_mdm(data, work / "generator", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
-    for name in ("reward", "evaluator", "generator"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-        for file in MODEL_FILES:
-            (out / name / file).write_bytes((work / name / file).read_bytes())
+    train_mdm(data, work / "mdm", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
+    train_vae(data, work / "vae", presets.VAE_PRESETS["small"], LoopConfig(**presets.LOOP_VAE))
+    train_mld(data, work / "vae", work / "mld", presets.MLD_PRESETS["small"], LoopConfig(**presets.LOOP_MLD))
+    train_rvq(data, work / "rvq", presets.RVQ_PRESETS["small"], LoopConfig(**presets.LOOP_RVQ))
+    momask = presets.MOMASK_PRESETS["small"]
+    train_momask(data, work / "rvq", work / "momask", momask, LoopConfig(**presets.LOOP_MOMASK))
+    for name in SHIPPED:
+        ship(work / name, out / name, half=name in HALF)
+
+
+def ship(source: Path, out: Path, half: bool) -> None:
+    """Copy a model folder; ``half``: the parameters of a generator as float16, statistics and codebooks as they are."""
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = read_weights(source / WEIGHTS_FILE)
+    if half:
+        parameters = {name for name, _ in load_generator(source).named_parameters()}
+        tensors = {name: value.half() if name in parameters else value for name, value in tensors.items()}
+    save_file(tensors, out / WEIGHTS_FILE)
+    (out / CONFIG_FILE).write_text((source / CONFIG_FILE).read_text())
 
 
 if __name__ == "__main__":

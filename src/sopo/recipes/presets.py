@@ -86,7 +86,7 @@ MLD_PRESETS: dict[str, MLDConfig] = {
 
 RVQ_PRESETS: dict[str, RVQVAEConfig] = {
     "published": RVQVAEConfig(),
-    "small": RVQVAEConfig(width=64, code_dim=64, codes=256, quantizers=4, depth=2, dropout=0.0),
+    "small": RVQVAEConfig(width=96, code_dim=64, codes=256, quantizers=4, depth=2, dropout=0.0),
 }
 _TOKENS: dict[str, Any] = {"width": 96, "feedforward": 192, "heads": 4, "dropout": 0.0, "text_layers": 1}
 MOMASK_PRESETS: dict[str, MoMaskConfig] = {

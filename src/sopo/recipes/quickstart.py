@@ -6,13 +6,14 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sopo.corpus.write import CorpusConfig
 from sopo.data.dataset import MotionDataset
 from sopo.diffusion.schedule import Sampling
 from sopo.evaluation.protocol import ProtocolConfig, Table
 from sopo.preference.objective import PreferenceConfig
+from sopo.pretrained import CHECKPOINTS, shipped
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
 from sopo.recipes.corpus import made_corpus
@@ -20,7 +21,6 @@ from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
 from sopo.recipes.record import environment, write_json
-from sopo.recipes.shipped import CHECKPOINTS, shipped
 from sopo.recipes.sources import Drawing, generator_source
 from sopo.reports.page import COLUMNS, Estimate, Report, write_page
 from sopo.reports.tables import as_json, print_table
@@ -35,6 +35,7 @@ CURVES = ("loss", "reward/all", "reward/unpreferred", "vu", "margin", "implicit_
 class QuickstartConfig:
     """The quickstart's budget; the defaults take about five minutes on two cores."""
 
+    generator: Literal["mdm", "mld", "momask"] = "mdm"
     train_clips: int = 1200
     test_clips: int = 320
     steps: int = 240
@@ -46,20 +47,20 @@ class QuickstartConfig:
 def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOINTS) -> Table:
     """Write ``out/results.json`` and ``out/report.html``; a second call goes on where the first stopped."""
     start = time.monotonic()
-    folders = {name: shipped(name, checkpoints) for name in ("generator", "reward", "evaluator")}
+    generator, reward, evaluator = (shipped(name, checkpoints) for name in (config.generator, "reward", "evaluator"))
     size = CorpusConfig(train=config.train_clips, val=0, test=config.test_clips, seed=config.seed)
     data = made_corpus(out / "data", size)
     preference = PreferenceConfig(**PRESETS["stable"])
     loop = LoopConfig(**(LOOP_STABLE | {"steps": config.steps, "seed": config.seed}))
-    aligned = align(data, folders["generator"], folders["reward"], out / "aligned", preference, loop)
-    base = load_generator(folders["generator"])
+    aligned = align(data, generator, reward, out / "aligned", preference, loop)
+    base = load_generator(generator)
     test = load_dataset(data, "test", base)
     protocol = ProtocolConfig(runs=config.runs, seed=config.seed)
     sources: dict[str, Drawing] = {
         "base": generator_source(base, config.sampling, config.seed),
         "aligned": generator_source(aligned, config.sampling, config.seed),
     }
-    table = measure(sources, test, load_matcher(folders["evaluator"]), protocol)
+    table = measure(sources, test, load_matcher(evaluator), protocol)
     seconds = time.monotonic() - start
     settings = {
         "quickstart": dataclasses.asdict(config),
@@ -68,8 +69,8 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     }
     facts = {"seed": config.seed, "seconds": round(seconds, 1)}
     write_json(out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()})
-    reward = load_reward(folders["reward"], base.config.features)
-    _write_report(out, table, test, sources, reward, settings, facts)
+    scorer = load_reward(reward, base.config.features)
+    _write_report(out, table, test, sources, scorer, settings, facts)
     print_table(table, base="base")
     return table
 

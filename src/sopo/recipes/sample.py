@@ -15,7 +15,6 @@ from sopo.motion.bvh import write_bvh
 from sopo.motion.decode import decode_joints
 from sopo.randomness import Draws, derive_seed
 from sopo.recipes.build import load_generator
-from sopo.recipes.shipped import shipped
 from sopo.viewer.video import write_video
 
 LIMITS_S = (1.0, 9.8)  # what the generators are trained on
@@ -35,7 +34,7 @@ def sample(
         raise UserError(f"--seconds is {seconds}: motions last from {LIMITS_S[0]} to {LIMITS_S[1]} seconds")
     if repeats < 1:
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
-    model = load_generator(shipped("generator") if str(generator) == "shipped" else generator)
+    model = load_generator(generator)
     frames = round(seconds * model.skeleton.fps / 4) * 4
     length = torch.full((len(captions),), frames)
     with torch.inference_mode():
