@@ -159,7 +159,7 @@ def test_bad_settings_are_refused() -> None:
 @each_shape
 def test_h_is_exactly_zero_where_policy_and_reference_agree(shape: dict[str, Any]) -> None:
     policy, reference = model_of(**shape), model_of(**shape)
-    reference.load_state_dict(policy.state_dict())
+    reference.requires_grad_(False).load_state_dict(policy.state_dict())
     x = policy.encode(batch_of())
     h, _ = log_ratio(policy, reference, x, LENGTH, policy.embed(TEXTS), policy.draw(x, Draws(0, 4)))
     assert h.requires_grad and (h == 0).all()

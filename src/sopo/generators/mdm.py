@@ -131,7 +131,8 @@ class MDM(Generator):
             out = self.transformer(tokens, src_key_padding_mask=ignore)
         else:
             out = self.transformer(tokens, memory + time, tgt_key_padding_mask=ignore, memory_key_padding_mask=padding)
-        return unfold_frames(self.predict(out[:, leading:]), x.shape[1], self.config.frames_per_token)
+        # contiguous: torch multiplies a strided input in another way where weights are frozen, as the reference's are
+        return unfold_frames(self.predict(out[:, leading:].contiguous()), x.shape[1], self.config.frames_per_token)
 
     # The contract --------------------------------------------------------------------------------------
 

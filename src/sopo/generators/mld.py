@@ -117,7 +117,8 @@ class MLD(Generator):
         """x_t [N, k, W_latent], step [N], text of ``read`` -> epsilon or x_0, like x."""
         tokens = torch.cat([self.embed_latent(x), self.embed_step(step)[:, None], text], dim=1)
         out = self.transformer(tokens + self.positions[: tokens.shape[1]])
-        return self.predict(out[:, : x.shape[1]])
+        # contiguous: torch multiplies a strided input in another way where weights are frozen, as the reference's are
+        return self.predict(out[:, : x.shape[1]].contiguous())
 
     # The contract --------------------------------------------------------------------------------------
 

@@ -88,7 +88,8 @@ class TokenTransformer(nn.Module):
         tokens = self.drop(self.embed_codes(codes) + self.positions[: codes.shape[1]])
         ignore = F.pad(~valid, (leading, 0))
         hidden = self.transformer(torch.cat([memory, tokens], dim=1), src_key_padding_mask=ignore)
-        return self.head(hidden[:, leading:])
+        # contiguous: torch multiplies a strided input in another way where weights are frozen, as the reference's are
+        return self.head(hidden[:, leading:].contiguous())
 
     def kept(self, draws: Draws) -> Tensor | None:
         """Which conditions survive a training step, [N] bool; None outside training: nothing is dropped."""
