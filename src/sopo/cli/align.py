@@ -10,6 +10,7 @@ from typing import Literal
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
+from sopo.nn.lora import LoRAConfig
 from sopo.preference.objective import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
@@ -28,6 +29,7 @@ def _prepare(parser: Parser) -> None:
     )
     parser.add_argument("--preset", type=Literal[*PRESETS], default="stable", help="settings that other flags override")
     add_config(parser, PreferenceConfig, PRESETS["stable"])
+    parser.add_class_arguments(LoRAConfig, "lora")
     add_config(parser, LoopConfig, LOOP_STABLE)
 
 
@@ -40,6 +42,7 @@ def _run(flags: Namespace) -> None:
         preference=config_from(flags, PreferenceConfig),
         loop=config_from(flags, LoopConfig),
         pairs=flags.pairs,
+        lora=LoRAConfig(**vars(flags.lora)),
     )
     print(f"aligned generator: {flags.out}")
 

@@ -76,8 +76,10 @@ class PreferenceObjective(nn.Module):
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")
         self.policy = policy
-        # The reference never trains; its text encoder and its cache are shared with the policy's.
-        self.reference = copy.deepcopy(policy, {id(policy.text): policy.text}).requires_grad_(False).eval()
+        # What never trains is shared with the policy: the text encoder with its cache, and frozen weights.
+        frozen = (parameter for parameter in policy.parameters() if not parameter.requires_grad)
+        shared: dict[int, Any] = {id(part): part for part in (policy.text, *frozen)}
+        self.reference = copy.deepcopy(policy, shared).requires_grad_(False).eval()
         self.reward, self.config, self.tau, self.pairs = reward, config, tau, pairs
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,12 +11,13 @@ from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
+from sopo.nn.lora import LoRAConfig, add_adapters, merge_adapters
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.guard import WinnerGuard
 from sopo.preference.methods import method_by_name
 from sopo.preference.objective import PreferenceConfig, PreferenceObjective
 from sopo.preference.pairs import PairStore
-from sopo.randomness import Draws, numpy_rng
+from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.batches import pair_batches, training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.recipes.fingerprints import data_hash, model_hash
@@ -27,6 +28,7 @@ from sopo.training.loop import LoopConfig, fit
 
 CALIBRATION_PAIRS = 512  # real pairs whose rewards define the quantiles of tau
 DESCRIBED_SAMPLES = 64  # of the pretrained model, whose rewards run.json describes
+ALL_WEIGHTS = LoRAConfig(rank=0)
 
 
 def align(
@@ -37,10 +39,12 @@ def align(
     preference: PreferenceConfig,
     loop: LoopConfig,
     pairs: Path | None = None,
+    lora: LoRAConfig = ALL_WEIGHTS,
 ) -> Generator:
     """Fine-tune the generator saved in ``generator``; the result is saved in ``out``, its log in ``out/run``.
 
     pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
+    lora: train a low-rank change of the weights instead of the weights; what is saved holds it merged.
     """
     method = method_by_name(preference.method)
     if pairs is not None and not method.needs_pairs:
@@ -68,8 +72,10 @@ def align(
         each_step = loop.batch_size * preference.K / captions
         samples = sample_rewards(policy, dataset, scorer, preference)
         settings |= {"tau": tau, "rewards": {"real": quantiles(real), "samples": quantiles(samples)}}
+    if lora.rank:
+        add_adapters(policy, lora.rank, derive_seed(loop.seed, "lora"))
     objective = PreferenceObjective(policy, scorer, preference, tau, mined)
-    write_run(out / "run", settings, preference, loop)
+    write_run(out / "run", settings, preference, loop, lora)
     guard = WinnerGuard(preference.stop_on_winner_rise)
 
     def watch(step: int, values: dict[str, float]) -> bool:
@@ -77,6 +83,7 @@ def align(
         return guard(step, values)
 
     fit(objective, batches, loop, out / "run", f"aligning with {preference.method}", watch)
+    merge_adapters(policy)
     save_model(policy, out)
     return policy.eval()
 
