@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import Namespace
 
@@ -17,33 +17,42 @@ from sopo.recipes.presets import LOOP_STABLE, PRESETS
 from sopo.training.loop import LoopConfig
 
 
-def _prepare(parser: Parser) -> None:
+def add_run(parser: Parser, loop: dict[str, Any]) -> None:
+    """The flags of a run: everything but where its result goes."""
     add_path(parser, "--generator", "folder of the generator to align")
     add_path(parser, "--data", "folder in the HumanML3D layout")
     parser.add_argument(
         "--reward", type=str, required=True, help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical"
     )
-    add_path(parser, "--out", "folder for the aligned generator; its log and checkpoint lie in OUT/run")
     parser.add_argument(
         "--pairs", type=Path, default=None, help="file of `sopo pairs mine`, for dpo, dpo-ranked and modipo"
     )
     parser.add_argument("--preset", type=Literal[*PRESETS], default="stable", help="settings that other flags override")
     add_config(parser, PreferenceConfig, PRESETS["stable"])
     parser.add_class_arguments(LoRAConfig, "lora")
-    add_config(parser, LoopConfig, LOOP_STABLE)
+    add_config(parser, LoopConfig, loop)
+
+
+def run_from(flags: Namespace) -> dict[str, Any]:
+    """The flags of ``add_run`` as arguments of ``sopo.recipes.align.prepare``."""
+    return {
+        "data": flags.data,
+        "generator": flags.generator,
+        "reward": flags.reward,
+        "preference": config_from(flags, PreferenceConfig),
+        "loop": config_from(flags, LoopConfig),
+        "pairs": flags.pairs,
+        "lora": LoRAConfig(**vars(flags.lora)),
+    }
+
+
+def _prepare(parser: Parser) -> None:
+    add_path(parser, "--out", "folder for the aligned generator; its log and checkpoint lie in OUT/run")
+    add_run(parser, LOOP_STABLE)
 
 
 def _run(flags: Namespace) -> None:
-    align(
-        data=flags.data,
-        generator=flags.generator,
-        reward=flags.reward,
-        out=flags.out,
-        preference=config_from(flags, PreferenceConfig),
-        loop=config_from(flags, LoopConfig),
-        pairs=flags.pairs,
-        lora=LoRAConfig(**vars(flags.lora)),
-    )
+    align(out=flags.out, **run_from(flags))
     print(f"aligned generator: {flags.out}")
 
 

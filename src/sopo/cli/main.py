@@ -52,6 +52,7 @@ VERBS: Verbs = {
         ),
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
+    "profile": Entry("profile:PROFILE", "time a few steps of align, part by part"),
     "convert": Entry("convert:CONVERT", "turn a released checkpoint into a folder that every command takes"),
     "curves": Entry("curves:CURVES", "draw what runs of align have logged, side by side"),
     "toy": Entry("toy:TOY", "train and draw Figure 2 of the paper on points of the plane"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,26 @@ from sopo.recipes.fingerprints import data_hash, model_hash
 from sopo.recipes.record import save_model, write_run
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau
-from sopo.training.loop import LoopConfig, fit
+from sopo.training.loop import Batches, LoopConfig, fit
 
 CALIBRATION_PAIRS = 512  # real pairs whose rewards define the quantiles of tau
 DESCRIBED_SAMPLES = 64  # of the pretrained model, whose rewards run.json describes
 ALL_WEIGHTS = LoRAConfig(rank=0)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """All that a run needs before its first step. settings: what run.json says of it.
+
+    spent, each_step: motions generated before the run and by each of its steps, in units of the training captions
+    (the paper's "Time*").
+    """
+
+    objective: PreferenceObjective
+    batches: Batches
+    settings: dict[str, Any]
+    spent: float
+    each_step: float
 
 
 def align(
@@ -46,6 +62,31 @@ def align(
     pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
     lora: train a low-rank change of the weights instead of the weights; what is saved holds it merged.
     """
+    made = prepare(data, generator, reward, preference, loop, pairs, lora)
+    write_run(out / "run", made.settings, preference, loop, lora)
+    guard = WinnerGuard(preference.stop_on_winner_rise)
+
+    def watch(step: int, values: dict[str, float]) -> bool:
+        values["budget"] = made.spent + step * made.each_step
+        return guard(step, values)
+
+    fit(made.objective, made.batches, loop, out / "run", f"aligning with {preference.method}", watch)
+    policy = made.objective.policy
+    merge_adapters(policy)
+    save_model(policy, out)
+    return policy.eval()
+
+
+def prepare(
+    data: Path,
+    generator: Path,
+    reward: str | Path,
+    preference: PreferenceConfig,
+    loop: LoopConfig,
+    pairs: Path | None = None,
+    lora: LoRAConfig = ALL_WEIGHTS,
+) -> Alignment:
+    """The objective and the batches of ``align``, whose arguments these are; writes nothing."""
     method = method_by_name(preference.method)
     if pairs is not None and not method.needs_pairs:
         raise UserError(f"method {preference.method} takes no mined pairs: leave --pairs out, or choose dpo or modipo")
@@ -54,7 +95,7 @@ def align(
     settings: dict[str, Any] = {"data": str(data), "generator": str(generator), "reward": str(reward)}
     scorer, tau, mined = None, 0.0, None
     captions = sum(len(item.captions) for item in dataset.items)
-    spent, each_step = 0.0, 0.0  # motions generated, in units of the training captions (the paper's "Time*")
+    spent, each_step = 0.0, 0.0
     if pairs is None:
         batches = training_batches(dataset, loop)
     else:
@@ -75,17 +116,7 @@ def align(
     if lora.rank:
         add_adapters(policy, lora.rank, derive_seed(loop.seed, "lora"))
     objective = PreferenceObjective(policy, scorer, preference, tau, mined)
-    write_run(out / "run", settings, preference, loop, lora)
-    guard = WinnerGuard(preference.stop_on_winner_rise)
-
-    def watch(step: int, values: dict[str, float]) -> bool:
-        values["budget"] = spent + step * each_step
-        return guard(step, values)
-
-    fit(objective, batches, loop, out / "run", f"aligning with {preference.method}", watch)
-    merge_adapters(policy)
-    save_model(policy, out)
-    return policy.eval()
+    return Alignment(objective, batches, settings, spent, each_step)
 
 
 def real_rewards(dataset: MotionDataset, reward: Reward, seed: int) -> torch.Tensor:

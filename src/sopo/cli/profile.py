@@ -1,0 +1,21 @@
+"""``sopo profile``: what a step of ``sopo align`` costs, part by part."""
+
+from __future__ import annotations
+
+from jsonargparse import Namespace
+
+from sopo.cli.align import add_run, preset_flags, run_from
+from sopo.cli.parser import Parser, Verb
+from sopo.recipes.presets import LOOP_STABLE
+from sopo.recipes.profile import profile
+
+
+def _prepare(parser: Parser) -> None:
+    add_run(parser, LOOP_STABLE | {"steps": 10})
+
+
+def _run(flags: Namespace) -> None:
+    print(profile(**run_from(flags)))
+
+
+PROFILE = Verb(_prepare, _run, before=preset_flags)

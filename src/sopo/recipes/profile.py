@@ -1,0 +1,130 @@
+"""What a step of ``sopo align`` costs: the real objective in the real loop, its parts timed as they are called."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sopo.nn.lora import LoRAConfig
+from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.recipes.align import ALL_WEIGHTS, prepare
+from sopo.training.loop import LoopConfig, fit
+
+SAMPLING, SCORING, POLICY, REFERENCE = "sampling", "scoring", "loss, policy", "loss, reference"
+UPDATE, REST = "backward and optimiser", "the rest"
+BUDGET_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """seconds: of each part of a step, which add up to the whole. peak: bytes, of the GPU, or of the process without.
+
+    budget: motions generated in 1000 steps, mining included, in units of the training captions ("Time*").
+    """
+
+    seconds: dict[str, float]
+    peak: int
+    budget: float
+
+    def __str__(self) -> str:
+        total = sum(self.seconds.values())
+        rows = [*self.seconds.items(), ("a step", total)]
+        lines = [f"{part:<24}{1000 * seconds:>10.1f} ms{seconds / total:>9.1%}" for part, seconds in rows]
+        peak = f"{'peak memory':<24}{self.peak / 2**20:>10.0f} MiB"
+        return "\n".join([*lines, peak, f"{f'Time* of {BUDGET_STEPS} steps':<24}{self.budget:>10.2f} passes"])
+
+
+def profile(
+    data: Path,
+    generator: Path,
+    reward: str | Path,
+    preference: PreferenceConfig,
+    loop: LoopConfig,
+    pairs: Path | None = None,
+    lora: LoRAConfig = ALL_WEIGHTS,
+) -> StepCost:
+    """The mean over ``loop.steps`` steps of ``align``, after a first one that is not counted; keeps nothing."""
+    made = prepare(data, generator, reward, preference, loop, pairs, lora)
+    clock = Clock()
+    time_parts(made.objective, clock)
+
+    def watch(step: int, values: dict[str, float]) -> bool:
+        clock.turn(REST)
+        if step == 1:  # it also pays for what is made once
+            clock.seconds.clear()
+        return False
+
+    plan = replace(loop, steps=loop.steps + 1, checkpoint_every=0)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(made.objective, made.batches, plan, Path(folder), f"profiling {preference.method}", watch)
+    parts = (SAMPLING, SCORING, POLICY, REFERENCE, UPDATE, REST)
+    seconds = {part: clock.seconds[part] / loop.steps for part in parts}
+    return StepCost(seconds, _peak(), made.spent + BUDGET_STEPS * made.each_step)
+
+
+class Clock:
+    """Which part the time goes to: as a chess clock, one at a time."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._part, self._since = REST, _now()
+
+    def turn(self, part: str) -> str:
+        """From now on the time is ``part``'s; whose it was."""
+        before, now = self._part, _now()
+        self.seconds[before] += now - self._since
+        self._part, self._since = part, now
+        return before
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, whose time is ``part``'s."""
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            before = self.turn(part)
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.turn(before)
+
+        return wrapped
+
+
+def time_parts(objective: PreferenceObjective, clock: Clock) -> None:
+    """Have ``clock`` follow the objective's parts; what comes after its forward pass, until told, is the update."""
+    owners: dict[str, tuple[object, tuple[str, ...]]] = {
+        SAMPLING: (objective.policy, ("sample", "decode")),
+        POLICY: (objective.policy, ("nll", "training_loss")),
+        REFERENCE: (objective.reference, ("nll",)),
+    }
+    if objective.reward is not None:
+        owners[SCORING] = (objective.reward, ("score", "embed_motions"))
+    for part, (owner, names) in owners.items():
+        for name in names:
+            setattr(owner, name, clock.timed(part, getattr(owner, name)))
+
+    def after_forward(*_: Any) -> None:
+        clock.turn(UPDATE)
+
+    objective.register_forward_hook(after_forward)
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _peak() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most  # kilobytes elsewhere

@@ -1,0 +1,74 @@
+"""The cost of a step: every moment belongs to one part, and it is the real step that is timed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import sopo.recipes.profile as recipe
+from sopo.cli.main import main
+from sopo.diffusion.schedule import Sampling
+from sopo.preference.objective import PreferenceConfig
+from sopo.recipes.build import load_dataset
+from sopo.recipes.profile import POLICY, REFERENCE, REST, SAMPLING, SCORING, UPDATE, Clock, profile
+from sopo.training.loop import LoopConfig
+
+LOOP = LoopConfig(steps=2, batch_size=4)
+
+
+def config(method: str) -> PreferenceConfig:
+    return PreferenceConfig(method, K=3, rollout=Sampling("ddim", 1, 1.0))
+
+
+def test_a_clock_gives_the_time_to_one_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(recipe, "_now", lambda: now)
+
+    def spend(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    clock = Clock()
+    inner = clock.timed("inner", spend)
+
+    def outer() -> None:
+        spend(1)
+        inner(2)
+        spend(4)
+
+    spend(8)
+    clock.timed("outer", outer)()
+    spend(16)
+    clock.turn("next")
+    assert clock.seconds == {"inner": 2, "outer": 5, REST: 24}
+
+
+@pytest.mark.parametrize("family", ["mdm", "mld", "momask"])
+def test_a_step_of_sopo_has_all_parts(world, family: str) -> None:
+    cost = profile(world.data, world.generators[family], world.reward, config("sopo"), LOOP)
+    assert list(cost.seconds) == [SAMPLING, SCORING, POLICY, REFERENCE, UPDATE, REST]
+    assert all(seconds > 0 for seconds in cost.seconds.values()) and cost.peak > 2**20
+    captions = sum(len(item.captions) for item in load_dataset(world.data, "train").items)
+    assert cost.budget == pytest.approx(1000 * 4 * 3 / captions)
+
+
+def test_plain_training_has_neither_samples_nor_reference(world) -> None:
+    cost = profile(world.data, world.generators["mdm"], world.reward, config("sft"), LOOP)
+    idle = {part for part, seconds in cost.seconds.items() if seconds == 0}
+    assert idle == {SAMPLING, SCORING, REFERENCE} and cost.budget == 0
+
+
+def test_the_command(
+    world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models = ["--generator", str(world.generators["mdm"]), "--data", str(world.data)]
+    small = ["--steps", "1", "--batch_size", "4", "--rollout.steps", "1", "--lora.rank", "2"]
+    main(["profile", *models, "--reward", "physical", "--method", "dsopo", *small])
+    *parts, whole, memory, budget = capsys.readouterr().out.strip().splitlines()
+    assert memory.endswith("MiB") and budget.endswith("passes")
+    shares = [float(re.findall(r"([\d.]+)%", line)[0]) for line in parts]
+    assert len(shares) == 6 and sum(shares) == pytest.approx(100, abs=0.5) and "100.0%" in whole
+    assert not list(tmp_path.iterdir())
