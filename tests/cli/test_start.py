@@ -12,7 +12,7 @@ import pytest
 from sopo.cli.main import VERBS, Entry, main
 from sopo.cli.parser import Verb
 
-HEAVY = {"torch", "diffusers", "transformers", "scipy", "matplotlib"}
+HEAVY = {"torch", "transformers", "scipy", "matplotlib"}
 
 
 def entries(verbs: Mapping[str, Any] = VERBS, words: tuple[str, ...] = ()) -> Iterator[tuple[list[str], Entry]]:
@@ -37,10 +37,6 @@ def imported(arguments: list[str]) -> set[str]:
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["tarin"], []], ids=str)
 def test_lists_and_refuses_without_torch(arguments: list[str]) -> None:
     assert not imported(arguments) & HEAVY
-
-
-def test_flags_are_read_without_diffusers() -> None:
-    assert "diffusers" not in imported(["align", "--stepz", "3"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -33,45 +34,144 @@ def normal(seed: int, *shape: int) -> Callable[[], Tensor]:
     return lambda: torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
+def tensors(shared: Path, name: str) -> dict[str, Tensor]:
+    return {key: torch.from_numpy(array) for key, array in load(shared, name).items()}
+
+
 @pytest.mark.parametrize("steps", [50, 1000])
 def test_schedule_is_the_published_one(shared: Path, steps: int) -> None:
     expected = load(shared, f"diffusion_schedule_cosine_T{steps}.npz")
     diffusion = Diffusion(steps)
     name = f"mdm/diffusion_schedule_cosine_T{steps}"
-    parity(f"{name}: betas", diffusion.forward_process.betas, expected["betas"], rtol=3e-7)
-    parity(f"{name}: alpha-bar", diffusion.alpha_bar, expected["alphas_cumprod"], 1e-7, 1e-4)
-    # The posterior of one DDPM step: its mean's two factors and its variance, from alpha-bar alone.
-    level = diffusion.alpha_bar
+    parity(f"{name}: betas", diffusion.betas, expected["betas"], rtol=1e-10)
+    level, (cleaner, noisier) = diffusion.alpha_bar, map(torch.cat, _neighbours(diffusion.alpha_bar))
+    variance = (1 - cleaner) / (1 - level) * (1 - level / cleaner)
+    derived = {
+        "alphas_cumprod": level,
+        "alphas_cumprod_prev": cleaner,
+        "alphas_cumprod_next": noisier,
+        "sqrt_alphas_cumprod": level.sqrt(),
+        "sqrt_one_minus_alphas_cumprod": (1 - level).sqrt(),
+        "log_one_minus_alphas_cumprod": (1 - level).log(),
+        "sqrt_recip_alphas_cumprod": level.rsqrt(),
+        "sqrt_recipm1_alphas_cumprod": (1 / level - 1).sqrt(),
+        "posterior_variance": variance,
+        "posterior_log_variance_clipped": torch.cat([variance[1:2], variance[1:]]).log(),
+        "posterior_mean_coef1": cleaner.sqrt() * (1 - level / cleaner) / (1 - level),
+        "posterior_mean_coef2": (level / cleaner).sqrt() * (1 - cleaner) / (1 - level),
+    }
+    for key, values in derived.items():
+        parity(f"{name}: levels and posterior", values, expected[key], rtol=1e-10)
+
+
+@pytest.mark.parametrize("spacing", ["ddim50", "ddim100", "list50", "sections_10_20_20"])
+def test_a_part_of_the_steps_has_the_published_levels(shared: Path, spacing: str) -> None:
+    """What the published code respaces into a schedule of its own is a walk over some of the levels."""
+    expected = load(shared, "diffusion_respaced_from_T1000.npz")
+    level = Diffusion(1000).alpha_bar[expected[f"{spacing}/timestep_map"]]
     after = torch.cat([level.new_ones(1), level[:-1]])
-    variance = (1 - after) / (1 - level) * (1 - level / after)
-    direction = ((1 - after - variance).clamp(min=0) / (1 - level)).sqrt()
-    parity(f"{name}: posterior", variance, expected["posterior_variance"], 1e-7, 1e-4)
-    parity(f"{name}: posterior", direction, expected["posterior_mean_coef2"], 1e-6, 1e-4)
-    clean = after.sqrt() - direction * level.sqrt()
-    parity(f"{name}: posterior", clean, expected["posterior_mean_coef1"], 1e-6, 1e-7)
+    found = {
+        "alphas_cumprod": level,
+        "betas": 1 - level / after,
+        "posterior_variance": (1 - after) / (1 - level) * (1 - level / after),
+    }
+    for name, values in found.items():
+        parity("mdm/diffusion_respaced_from_T1000", values, expected[f"{spacing}/{name}"], rtol=1e-10)
 
 
 @pytest.mark.parametrize("steps", [50, 1000])
-def test_forward_process_is_the_published_one(shared: Path, steps: int) -> None:
-    ops = {k: torch.from_numpy(v) for k, v in load(shared, "diffusion_ops.npz").items() if k.startswith(f"T{steps}/")}
+def test_single_steps_are_the_published_ones(shared: Path, steps: int) -> None:
+    ops = {k: v for k, v in tensors(shared, "diffusion_ops.npz").items() if k.startswith(f"T{steps}/")}
     x, noise, t, noisy = (ops[f"T{steps}/{name}"] for name in ("x0", "noise", "t", "x_t"))
-    parity(f"mdm/diffusion_ops: x_t of {steps} steps", Diffusion(steps).add_noise(x, noise, t), noisy, 1e-5, 1e-5)
+    diffusion, name = Diffusion(steps), f"mdm/diffusion_ops, {steps} steps"
+    parity(f"{name}: x_t", diffusion.add_noise(x, noise, t), noisy, 1e-5, 1e-5)
+    cleaner, noisier = map(torch.cat, _neighbours(diffusion.alpha_bar))
+
+    def step(
+        levels: Tensor, eta: float = 0.0, drawn: Tensor = noise, said: Tensor = x, by: Diffusion = diffusion
+    ) -> Tensor:
+        """From each x_t to its level of ``levels`` [steps], the network's word being ``said``."""
+        rows = []
+        for row, at in enumerate(t.tolist()):
+            one = slice(row, row + 1)
+            rows.append(
+                by.walk(lambda *_, one=one: said[one], replay([noisy[one], drawn[one]]), [at], float(levels[at]), eta)
+            )
+        return torch.cat(rows)
+
+    clean, nothing = torch.ones(steps), torch.zeros(steps)
+    recorded = {
+        "q_mean": diffusion.add_noise(x, 0 * noise, t),
+        "posterior_mean": step(cleaner, 1.0, drawn=0 * noise),
+        "p_sample_step": step(cleaner, 1.0),
+        "ddim_step_eta0.0": step(cleaner),
+        "ddim_step_eta0.5": step(cleaner, 0.5),
+        "ddim_step_eta1.0": step(cleaner, 1.0),
+        "ddim_reverse_step": step(noisier),
+        "eps_from_xstart": step(nothing),
+    }
+    # Of 1000 steps the last leaves 5e-5 of the signal: x_0 from it is compared at the size that it has in x_t.
+    size = diffusion.alpha_bar[t].sqrt()[:, None, None, None]
+    ours, theirs = step(clean, said=noise, by=Diffusion(steps, "epsilon")), ops[f"T{steps}/xstart_from_eps"]
+    parity(f"{name}: xstart_from_eps", size * ours, size * theirs, 1e-6, 1e-6)
+    for key, ours in recorded.items():
+        parity(f"{name}: {key}", ours, ops[f"T{steps}/{key}"], 1e-4, 1e-4)
 
 
-@pytest.mark.parametrize(("sampler", "recorded"), [("ddpm", "p_sample_x"), ("ddim", "ddim_eta0_x")])
-def test_toy_trajectories_are_the_published_ones(shared: Path, sampler: str, recorded: str) -> None:
-    toy = {name: torch.from_numpy(array) for name, array in load(shared, "diffusion_sampling_toy_T50.npz").items()}
-    visited: list[Tensor] = []
+def _neighbours(level: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Levels of signal one step cleaner, and one noisier."""
+    return (level.new_ones(1), level[:-1]), (level[1:], level.new_zeros(1))
+
+
+Toy = tuple[dict[str, Tensor], Callable[[Tensor, Tensor], Tensor], list[tuple[Tensor, Tensor]]]
+
+
+@pytest.fixture
+def toy(shared: Path) -> Toy:
+    """What was recorded without a network: the numbers, the denoiser, and what it sees and says."""
+    recorded = tensors(shared, "diffusion_sampling_toy_T50.npz")
+    calls: list[tuple[Tensor, Tensor]] = []
 
     def denoiser(x: Tensor, step: Tensor) -> Tensor:
-        visited.append(x)
-        t = step[:, None, None, None]
-        return toy["A"][:, None, None] * x + 0.02 * t + toy["C"]
+        clean = recorded["A"][:, None, None] * x + 0.02 * step[:, None, None, None] + recorded["C"]
+        calls.append((x, clean))
+        return clean
 
-    noise = replay([toy["x_T"], *toy["noise_in_call_order"]])
-    final = Diffusion(50).sample(denoiser, noise, Sampling(sampler, 0, 1.0))
-    trajectory = torch.stack([*visited[1:], final])
-    parity(f"mdm/diffusion_sampling_toy_T50: {sampler}", trajectory, toy[recorded], 1e-4, 1e-4)
+    return recorded, denoiser, calls
+
+
+@pytest.mark.parametrize(
+    ("sampler", "recorded"), [("ddpm", "p_sample"), ("ddim", "ddim_eta0"), ("ddpm", "ddim_eta1"), ("ddpm", "clipped")]
+)
+def test_toy_trajectories_are_the_published_ones(toy: Toy, sampler: Literal["ddpm", "ddim"], recorded: str) -> None:
+    numbers, denoiser, calls = toy
+    noise = replay([numbers["x_T"], *numbers["noise_in_call_order"]])
+    within = (lambda x, step: denoiser(x, step).clamp(-1, 1)) if recorded == "clipped" else denoiser
+    final = Diffusion(50).sample(within, noise, Sampling(sampler, 0, 1.0))
+    trajectory = torch.stack([*(x for x, _ in calls[1:]), final])
+    key = "p_sample_clip_x" if recorded == "clipped" else f"{recorded}_x"
+    parity(f"mdm/diffusion_sampling_toy_T50: {recorded}", trajectory, numbers[key], 1e-4, 1e-4)
+    if f"{recorded}_pred_xstart" in numbers:
+        said = torch.stack([clean for _, clean in calls])
+        parity(f"mdm/diffusion_sampling_toy_T50: {recorded}", said, numbers[f"{recorded}_pred_xstart"], 1e-4, 1e-4)
+
+
+def test_toy_from_a_noisy_start_is_the_published_one(toy: Toy) -> None:
+    """The last 20 of 50 steps, from a motion that is given."""
+    numbers, denoiser, calls = toy
+    diffusion, steps = Diffusion(50), list(range(19, -1, -1))
+    start = diffusion.add_noise(numbers["skip30_init_image"], numbers["x_T"], torch.tensor([19, 19]))
+    final = diffusion.walk(denoiser, replay([start, *numbers["noise_in_call_order"]]), steps, eta=1.0)
+    trajectory = torch.stack([*(x for x, _ in calls[1:]), final])
+    parity("mdm/diffusion_sampling_toy_T50: skip30", trajectory, numbers["skip30_x"], 1e-4, 1e-4)
+
+
+def test_toy_with_a_part_of_the_steps_is_the_published_one(toy: Toy) -> None:
+    numbers, denoiser, calls = toy
+    final = Diffusion(1000).walk(denoiser, replay([numbers["x_T"]]), list(range(980, -1, -20)))
+    trajectory = torch.stack([*(x for x, _ in calls[1:]), final])
+    key = "respaced_ddim50_eta0_x"
+    parity("mdm/diffusion_sampling_toy_T50: respaced", trajectory, numbers[key], 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon"])

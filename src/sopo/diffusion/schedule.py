@@ -1,8 +1,9 @@
-"""The noise schedule, from diffusers, and the samplers."""
+"""Noise schedules, equal to the published ones to the last digit, and the samplers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,22 +37,17 @@ class Diffusion:
     """A schedule of ``steps``: MDM's cosine or MLD's scaled-linear one; forward process and samplers."""
 
     def __init__(self, steps: int, prediction: Prediction = "sample", schedule: Schedule = "cosine") -> None:
-        # Here, as it takes more than a second: commands that only read flags shall not wait for it.
-        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
         self.steps = steps
         self.prediction = prediction
         self.schedule = schedule
-        self.forward_process = (
-            DDPMScheduler(steps, beta_schedule="squaredcos_cap_v2")
-            if schedule == "cosine"
-            else DDPMScheduler(steps, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
-        )
-        self.alpha_bar = (1 - self.forward_process.betas.double()).cumprod(0)
+        self.betas = _cosine(steps) if schedule == "cosine" else _scaled_linear(steps)
+        # In the type of the betas, as published: another would differ in the last digits of a product of 1000.
+        self.alpha_bar = (1 - self.betas).cumprod(0).double()
 
     def add_noise(self, x: Tensor, noise: Tensor, step: Tensor) -> Tensor:
         """q(x_t | x_0): x, noise [B, ...], step [B] int64 -> [B, ...]."""
-        return self.forward_process.add_noise(x, noise, step)
+        level = self.alpha_bar.to(step.device)[step].view(-1, *(1,) * (x.ndim - 1))
+        return level.sqrt().to(x.dtype) * x + (1 - level).sqrt().to(x.dtype) * noise
 
     def target(self, x: Tensor, noise: Tensor) -> Tensor:
         """What the network is trained to predict."""
@@ -66,14 +62,27 @@ class Diffusion:
     def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
         """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on the way.
 
-        The step of Song et al. (DDIM), Eqs. 12 and 16: eta 0 is DDIM, eta 1 DDPM's posterior. Written out, as
-        diffusers strides by the whole quotient and misses the noise levels when ``steps`` does not divide.
+        Raises UserError if more steps are asked for than the model was trained with.
         """
         steps = sampling.steps or self.steps
         if steps > self.steps:
             raise UserError(f"sampling steps is {steps}, the model was trained with {self.steps}")
-        eta = float(sampling.sampler == "ddpm")
         timesteps, last = self._timesteps(steps)
+        return self.walk(denoiser, noise, timesteps, last, eta=float(sampling.sampler == "ddpm"))
+
+    def walk(
+        self,
+        denoiser: Denoiser,
+        noise: Callable[[], Tensor],
+        timesteps: Sequence[int],
+        last: float = 1.0,
+        eta: float = 0.0,
+    ) -> Tensor:
+        """Denoise from ``noise()`` at the first of ``timesteps`` along the others to the level of signal ``last``.
+
+        The step of Song et al. (DDIM), Eqs. 12 and 16: eta 0 is DDIM, eta 1 DDPM's posterior. Written from level
+        to level, so that any timesteps will do, whether or not their number divides that of the training.
+        """
         levels = [*self.alpha_bar[timesteps].tolist(), last]
         x = noise()
         for step, level, after in zip(timesteps, levels, levels[1:], strict=False):
@@ -82,7 +91,7 @@ class Diffusion:
                 clean, epsilon = out, (x - level**0.5 * out) / (1 - level) ** 0.5
             else:
                 clean, epsilon = (x - (1 - level) ** 0.5 * out) / level**0.5, out
-            variance = eta * (1 - after) / (1 - level) * (1 - level / after)
+            variance = eta**2 * (1 - after) / (1 - level) * (1 - level / after) if eta else 0.0
             x = after**0.5 * clean + max(0.0, 1 - after - variance) ** 0.5 * epsilon
             if variance > 0:
                 x = x + variance**0.5 * noise()
@@ -94,3 +103,15 @@ class Diffusion:
             return [(steps - 1 - i) * (self.steps // steps) + 1 for i in range(steps)], self.alpha_bar[0].item()
         # Trailing spacing starts at pure noise, where the model was trained to start, however few the steps.
         return [round(self.steps * (steps - i) / steps) - 1 for i in range(steps)], 1.0
+
+
+def _cosine(steps: int) -> Tensor:
+    """MDM's betas [steps], float64."""
+    time = torch.arange(steps + 1, dtype=torch.float64) / steps
+    level = torch.cos((time + 0.008) / 1.008 * math.pi / 2).square()
+    return (1 - level[1:] / level[:-1]).clamp(max=0.999)
+
+
+def _scaled_linear(steps: int) -> Tensor:
+    """MLD's betas [steps], float32."""
+    return torch.linspace(0.00085**0.5, 0.012**0.5, steps).square()

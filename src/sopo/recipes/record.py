@@ -18,7 +18,7 @@ from accelerate import PartialState
 
 from sopo.pretrained import Pretrained
 
-PACKAGES = ("sopo", "torch", "numpy", "accelerate", "diffusers")
+PACKAGES = ("sopo", "torch", "numpy", "accelerate")
 
 
 def environment() -> dict[str, Any]:
