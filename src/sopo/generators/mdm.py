@@ -37,6 +37,7 @@ class MDMConfig:
     dropout: float = 0.1
     architecture: Literal["encoder", "decoder"] = "encoder"
     step_token: bool = False  # decoder: the step as a first token beside the frames (emb_trans_dec)
+    text_in_step_token: bool = False  # the text with it, as MDM's code did until 2025
     text_encoder: str = "clip-vit-b32-22"
     pooled_text: bool = False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
     text_layers: int = 0
@@ -51,6 +52,8 @@ class MDMConfig:
             raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
         if self.frames_per_token < 1:
             raise UserError(f"frames_per_token is {self.frames_per_token}: must be 1 or more")
+        if self.text_in_step_token and not (self.step_token and self.pooled_text):
+            raise UserError("text_in_step_token needs step_token and pooled_text: one token of both")
 
 
 class MDM(Generator):
@@ -124,7 +127,7 @@ class MDM(Generator):
         if self.config.architecture == "encoder":
             tokens = torch.cat([time + memory, tokens], dim=1)
         elif leading:
-            tokens = torch.cat([time, tokens], dim=1)
+            tokens = torch.cat([time + memory if self.config.text_in_step_token else time, tokens], dim=1)
         tokens = self.drop(tokens + self.positions[: tokens.shape[1]])
         ignore = ~length_mask(hidden + leading, tokens.shape[1]) if self.config.mask_frames else None
         if self.config.architecture == "encoder":
@@ -185,6 +188,10 @@ class MDM(Generator):
     def error(self, x: Tensor, length: Tensor, draw: NoiseDraw, memory: Tensor, padding: Tensor) -> Tensor:
         """|| x_0 prediction - x_0 ||^2, the mean over valid frames and features: [N] (Sec. 4.4)."""
         noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
-        mask = length_mask(length, x.shape[1])[..., None]
-        squared = (self.denoise(noisy, draw.step, length, memory, padding) - x).square() * mask
-        return squared.sum((1, 2)) / (length * x.shape[2])
+        return frame_error(self.denoise(noisy, draw.step, length, memory, padding), x, length)
+
+
+def frame_error(a: Tensor, b: Tensor, length: Tensor) -> Tensor:
+    """Mean squared difference of a and b [N, T, D] over valid frames and features: [N], 0 where none is valid."""
+    squared = (a - b).square() * length_mask(length, a.shape[1])[..., None]
+    return squared.sum((1, 2)) / (length.clamp(min=1) * a.shape[2])

@@ -37,6 +37,8 @@ class Given:
     """MDM: whether attention is kept off the padding; likewise"""
     step_token: bool | None = None
     """MDM's decoder: whether the step is a token beside the frames (emb_trans_dec); likewise"""
+    text_in_step_token: bool = False
+    """MDM's decoder: whether the text is in that token too, as in code before 2025 (humanml-decoder-with-emb-512)"""
     words: str = "glove:glove"
     """Guo et al.: glove:FOLDER of the word vectors"""
 

@@ -28,8 +28,6 @@ IGNORED = ("clip_model.", "sequence_pos_encoder.", "embed_timestep.sequence_pos_
 # By the width of its vectors: which text model a release was trained with.
 TEXT_ENCODERS = {512: "clip-vit-b32-22", 768: "distilbert"}
 POSITIONS = "sequence_pos_encoder.pe"
-
-
 SOURCE = "weights of MDM"  # how errors call them where no file is known
 
 
@@ -59,7 +57,7 @@ def _settings(path: Path, given: Given) -> dict[str, Any]:
     said = {"diffusion_steps": given.diffusion_steps, "mask_frames": given.mask_frames, "step_token": given.step_token}
     known["step_token"] = known["emb_trans_dec"]
     settings = {name: known[name] if value is None else value for name, value in said.items()}
-    return settings | {"use_ema": known["use_ema"]}
+    return settings | {"use_ema": known["use_ema"], "text_in_step_token": given.text_in_step_token}
 
 
 def config_from_published(
@@ -68,6 +66,7 @@ def config_from_published(
     diffusion_steps: int = 50,
     mask_frames: bool = True,
     step_token: bool = False,
+    text_in_step_token: bool = False,
 ) -> MDMConfig:
     """Sizes read off the shapes; the arguments leave no trace in the weights (they stand in args.json).
 
@@ -90,6 +89,7 @@ def config_from_published(
         layers=len({key.split(".")[2] for key in tensors if key.startswith(f"seqTrans{stack}.layers.")}),
         architecture="encoder" if stack == "Encoder" else "decoder",
         step_token=step_token,
+        text_in_step_token=text_in_step_token,
         text_encoder=encoder,
         pooled_text=encoder.startswith("clip"),
         mask_frames=mask_frames,
