@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sopo.errors import UserError
 from sopo.motion.bvh import BvhClip, read_bvh, write_bvh
 from sopo.motion.encode import encode_joints
-from sopo.motion.retarget import BANDAI_NAMCO, resample, retarget
-from sopo.motion.skeleton import HUMANML3D, SKELETONS, Skeleton
+from sopo.motion.retarget import BANDAI_NAMCO, on_skeleton, resample, retarget
+from sopo.motion.skeleton import HUMANML3D, KIT, SKELETONS, Skeleton
 
 MakeJoints = Callable[..., NDArray[np.float64]]
 
@@ -167,3 +167,24 @@ def test_an_independent_reader_agrees(shared: Path) -> None:
         root.loadPose(frame)
         theirs = {joint.Name: np.array(joint.PositionWorld) * 0.01 for joint in joints}
         assert_allclose(clip.positions[frame], [theirs[name] for name in clip.names], atol=2e-6)
+
+
+def test_one_body_as_the_other_has_it(make_joints: MakeJoints) -> None:
+    joints = make_joints(HUMANML3D)
+    kit = on_skeleton(joints, KIT)
+    for name in ("pelvis", "head", "left_hip", "right_knee", "left_ankle", "right_wrist"):
+        theirs = kit[:, KIT.joints.index(name)] * KIT.metres_per_unit
+        assert_allclose(theirs, joints[:, HUMANML3D.joints.index(name)], atol=1e-9)
+    assert on_skeleton(joints, HUMANML3D) is joints
+    assert np.isfinite(encode_joints(kit, KIT)).all()
+
+
+def test_kits_toes_go_straight_on_or_lie_flat(make_joints: MakeJoints) -> None:
+    joints = make_joints(HUMANML3D)
+    kit = on_skeleton(joints, KIT) * KIT.metres_per_unit
+    ankle, ball, tip = (kit[:, KIT.joints.index(f"left_{part}")] for part in ("ankle", "midfoot", "foot"))
+    floor = joints[..., 1].min()
+    flat = np.isclose(tip[:, 1], floor)
+    assert (tip[:, 1] >= floor - 1e-9).all() and 0 < flat.sum() < len(flat)
+    assert_allclose(np.cross(tip - ball, ball - ankle)[~flat], 0, atol=1e-9)
+    assert_allclose(np.cross((tip - ball)[:, [0, 2]], (ball - ankle)[:, [0, 2]]), 0, atol=1e-9)

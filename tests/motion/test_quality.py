@@ -62,6 +62,25 @@ def test_penetration_is_the_depth_in_metres() -> None:
     torch.testing.assert_close(floor_penetration(kit, full(kit), KIT), torch.tensor([0.17]))
 
 
+def test_kit_is_measured_in_metres_and_seconds_too() -> None:
+    time = torch.arange(FRAMES) / KIT.fps
+    bodies = torch.ones(3, FRAMES, 21, 3)
+    bodies[:, :, list(KIT.feet), 1] = 0.02
+    bodies[0, ..., 0] += 1.0 * time[:, None]  # slides at 1 m/s
+    bodies[1, ..., 0] += 0.4 * time[:, None]
+    bodies[2, ..., 2] += 2.0 * time[:, None] ** 3  # jerk of 12
+    joints = bodies / KIT.metres_per_unit
+    torch.testing.assert_close(foot_skating(joints[:2], full(joints[:2]), KIT), torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(jitter(joints[2:], full(joints[2:]), KIT), torch.tensor([12.0]), rtol=1e-2, atol=0)
+
+
+def test_the_tips_of_toes_may_swing_over_the_floor() -> None:
+    joints = torch.full((1, FRAMES, 21, 3), 1.0)
+    joints[0, :, [KIT.joints.index("left_foot"), KIT.joints.index("right_foot")], 1] = 0.0
+    joints[..., 0] += torch.arange(FRAMES)[:, None] / KIT.fps
+    assert foot_skating(joints / KIT.metres_per_unit, full(joints), KIT).item() == 0.0
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_padding_does_not_matter(measure) -> None:
     joints = still(3) + 0.05 * torch.randn(3, FRAMES, 22, 3)

@@ -16,7 +16,7 @@ from sopo.data.layout import FEATURES, JOINTS, MEAN, SPLITS, STD, TEXTS, Array, 
 from sopo.data.statistics import RunningStatistics, drift
 from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
-from sopo.motion.skeleton import KIT, Skeleton
+from sopo.motion.skeleton import HUMANML3D, Skeleton
 
 MAX_LENGTH = 200  # frames, exclusive
 MEAN_DRIFT, STD_DRIFT = 0.1, 1.25  # standard deviations; a factor
@@ -246,10 +246,9 @@ def _check_features(folder: MotionFolder, key: str, skeleton: Skeleton | None, n
     except UserError as error:
         notes.add("bad-features", error)
         return None
-    shortest = 24 if skeleton is KIT else 40
     if not np.isfinite(features).all():
         notes.add("not-finite", key)
-    elif len(features) < shortest:
+    elif len(features) < (skeleton or HUMANML3D).shortest:
         notes.add("too-short", f"{key} ({len(features)} frames)")
     elif len(features) >= MAX_LENGTH:
         notes.add("too-long", f"{key} ({len(features)} frames)")

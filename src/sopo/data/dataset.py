@@ -17,7 +17,6 @@ from sopo.batch import Batch, Caption
 from sopo.data.layout import Array, MotionFolder, clip_length
 from sopo.errors import UserError
 from sopo.motion.normalize import Normalizer
-from sopo.motion.skeleton import KIT
 
 UNIT = 4  # frames; batch lengths are multiples of it
 TAG_FPS = 20  # from/to tags are cut at 20 fps, in KIT-ML too (whose tags are all 0)
@@ -46,7 +45,7 @@ class MotionDataset:
         folder = MotionFolder(root)
         self.root, self.split, self.skeleton = folder.root, split, folder.skeleton
         if min_length is None:
-            min_length = 24 if self.skeleton.name == KIT.name else 40
+            min_length = self.skeleton.shortest
         self.normalizer = Normalizer.from_arrays(folder.mean, folder.std)
         self._bounds = (min_length, max_length + UNIT)
         skipped: defaultdict[str, list[str]] = defaultdict(list)

@@ -14,24 +14,25 @@ from sopo.batch import length_mask
 from sopo.errors import UserError
 from sopo.motion.skeleton import Skeleton
 
-FLOOR_HEIGHT = 0.05  # metres: a toe below it stands
+FLOOR_HEIGHT = 0.05  # metres: a foot below it stands
 SLIDING_SPEED = 0.5  # metres per second, over the floor
-_SPEED_WINDOW = 5  # frames, for the mean speed
+_SPEED_WINDOW = 0.25  # seconds, for the mean speed
 
 
 def foot_skating(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
     """Share, 0 to 1, of the frame steps in which a standing foot slides.
 
-    The skating ratio of GMD (Karunratanakul et al. 2023): toes below 5 cm before and after the step, faster
-    than 0.5 m/s in it and on the mean of 5 steps around it.
+    The skating ratio of GMD (Karunratanakul et al. 2023): the ball of a foot below 5 cm before and after the step,
+    faster than 0.5 m/s in it and on the mean of the quarter of a second around it (5 steps at 20 fps).
     """
     _check(joints, length, skeleton)
-    toes = joints[:, :, [skeleton.feet[1], skeleton.feet[3]]] * skeleton.metres_per_unit
+    balls = joints[:, :, list(skeleton.balls)] * skeleton.metres_per_unit
     valid = _steps(length, joints.shape[1], 1)[:, :, None]
-    speed = (toes[:, 1:, :, [0, 2]] - toes[:, :-1, :, [0, 2]]).norm(dim=-1) * skeleton.fps
+    speed = (balls[:, 1:, :, [0, 2]] - balls[:, :-1, :, [0, 2]]).norm(dim=-1) * skeleton.fps
     speed = torch.where(valid, speed, 0.0)  # not a product: padding may hold anything, NaN included
-    smooth = F.avg_pool1d(speed.transpose(1, 2), _SPEED_WINDOW, 1, padding=_SPEED_WINDOW // 2).transpose(1, 2)
-    low = toes[..., 1] < FLOOR_HEIGHT
+    side = int(_SPEED_WINDOW * skeleton.fps / 2)  # steps on either side
+    smooth = F.avg_pool1d(speed.transpose(1, 2), 2 * side + 1, 1, padding=side).transpose(1, 2)
+    low = balls[..., 1] < FLOOR_HEIGHT
     slides = low[:, 1:] & low[:, :-1] & (speed > SLIDING_SPEED) & (smooth > SLIDING_SPEED)
     return _masked_mean((slides & valid).any(dim=-1).to(joints.dtype), valid[..., 0])
 

@@ -1,4 +1,4 @@
-"""Any captured hierarchy -> joints of one of our skeletons, in its units and at its frame rate."""
+"""Any captured hierarchy, or our 22-joint body, -> joints of one of our skeletons in its units and at its frame rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sopo.errors import UserError
 from sopo.motion.bvh import BvhClip
-from sopo.motion.skeleton import Skeleton
+from sopo.motion.skeleton import HUMANML3D, Skeleton
 
 # Our joint -> the clip's joints whose mean it is.
 JointMapping = Mapping[str, tuple[str, ...]]
@@ -34,6 +34,15 @@ BANDAI_NAMCO: JointMapping = {
     **{f"left_{ours}": (f"{theirs}_L",) for ours, theirs in _SIDED.items()},
     **{f"right_{ours}": (f"{theirs}_R",) for ours, theirs in _SIDED.items()},
 }
+
+# KIT's joint -> those of the 22-joint body whose mean it is; the tip of the toes is put on afterwards.
+_KIT_JOINTS: JointMapping = {
+    "spine1": ("spine1", "spine2"),
+    "spine2": ("spine3",),
+    "left_midfoot": ("left_foot",),
+    "right_midfoot": ("right_foot",),
+}
+_TOES = 0.45  # of the foot's length to the ball
 
 
 def retarget(clip: BvhClip, mapping: JointMapping, skeleton: Skeleton, fps: float | None = None) -> NDArray[np.float64]:
@@ -64,3 +73,21 @@ def resample(values: NDArray, fps: float, new_fps: float) -> NDArray:
     after = np.minimum(before + 1, last)
     share = (at - before).reshape(-1, *(1,) * (values.ndim - 1))
     return values[before] * (1 - share) + values[after] * share
+
+
+def on_skeleton(joints: NDArray, skeleton: Skeleton) -> NDArray[np.float64]:
+    """Joints [T, 22, 3] in metres -> the same pose in the joints and units of ``skeleton``, [T, J, 3].
+
+    KIT's foot goes on from the ball, where the 22-joint body ends, to the tip of the toes: straight on, but
+    never below the lowest joint of the clip, so that toes lie flat under a raised heel.
+    """
+    if skeleton.name == HUMANML3D.name:
+        return joints
+    names = [_KIT_JOINTS.get(joint, (joint,)) for joint in skeleton.joints]
+    body = np.stack([joints[:, [HUMANML3D.joints.index(name) for name in group]].mean(axis=1) for group in names], 1)
+    floor = joints[..., 1].min()
+    for side in ("left", "right"):
+        ankle, ball, tip = (skeleton.joints.index(f"{side}_{part}") for part in ("ankle", "midfoot", "foot"))
+        body[:, tip] = body[:, ball] + _TOES * (body[:, ball] - body[:, ankle])
+        body[:, tip, 1] = np.maximum(body[:, tip, 1], floor)
+    return body / skeleton.metres_per_unit

@@ -20,9 +20,10 @@ class Skeleton:
     parents: [J], -1 at the root. chains: the published kinematic chains; a chain's rotations start afresh at
     the root's, also where the chain itself starts at the chest. raw_offsets: [J] unit direction of the bone
     that ends in each joint, at rest. target_offsets: [J] the same times the length of the body to which all
-    clips are brought, in units. feet: left ankle, left foot, right ankle, right foot. hips, shoulders:
-    (left, right). leg: the joints whose bones measure the size of a body. contact_threshold: squared
-    displacement per frame, in units squared, below which a foot counts as planted.
+    clips are brought, in units. feet: left ankle, left foot, right ankle, right foot (KIT-ML: midfoot and foot).
+    balls (of the feet), hips, shoulders: (left, right). leg: the joints whose bones measure the size of a body.
+    contact_threshold: squared displacement per frame, in units squared, below which a foot counts as planted.
+    shortest: frames below which the published loaders leave a clip out.
     """
 
     name: str
@@ -32,11 +33,13 @@ class Skeleton:
     raw_offsets: tuple[Vector, ...]
     target_offsets: tuple[Vector, ...]
     feet: tuple[int, int, int, int]
+    balls: tuple[int, int]
     hips: tuple[int, int]
     shoulders: tuple[int, int]
     leg: tuple[int, int]
     fps: float
     contact_threshold: float
+    shortest: int
     metres_per_unit: float
 
     @property
@@ -152,11 +155,13 @@ HUMANML3D = Skeleton(
         (9, 13, 16, 18, 20),
     ),
     feet=(7, 10, 8, 11),
+    balls=(10, 11),
     hips=(1, 2),
     shoulders=(16, 17),
     leg=(5, 8),
     fps=20.0,
     contact_threshold=0.002,
+    shortest=40,
     metres_per_unit=1.0,
 )
 
@@ -165,11 +170,13 @@ KIT = Skeleton(
     **_columns(_KIT_ROWS),
     chains=((0, 11, 12, 13, 14, 15), (0, 16, 17, 18, 19, 20), (0, 1, 2, 3, 4), (3, 5, 6, 7), (3, 8, 9, 10)),
     feet=(19, 20, 14, 15),
+    balls=(19, 14),
     hips=(16, 11),
     shoulders=(8, 5),
     leg=(17, 18),
     fps=12.5,
     contact_threshold=0.05,
+    shortest=24,
     # KIT-ML scales every actor to a height of 1000 units; 1.7 m makes the mean root height a person's.
     metres_per_unit=0.0017,
 )
