@@ -1,4 +1,4 @@
-"""Any captured hierarchy, or our 22-joint body, -> joints of one of our skeletons in its units and at its frame rate."""
+"""Any captured hierarchy, or our 22-joint body, -> joints of one of our skeletons in its units, at its frame rate."""
 
 from __future__ import annotations
 
