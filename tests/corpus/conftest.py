@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,13 @@ def performances() -> list[tuple[Program, np.ndarray]]:
 @pytest.fixture(scope="session")
 def small() -> CorpusConfig:
     return CorpusConfig(train=120, val=10, test=60, seed=5)
+
+
+@pytest.fixture(scope="session")
+def kit_corpus(tmp_path_factory: pytest.TempPathFactory, small: CorpusConfig) -> Path:
+    root = tmp_path_factory.mktemp("corpus") / "kit"
+    make_corpus(root, replace(small, skeleton="kit"), workers=2)
+    return root
 
 
 @pytest.fixture(scope="session")

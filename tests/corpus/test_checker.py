@@ -6,7 +6,8 @@ import pytest
 from sopo.corpus.checker import CaptionIndex, check, judge, observe
 from sopo.corpus.program import UPPER, VERBS, Action, Program, Segment, mirrored, sample_action
 from sopo.errors import UserError
-from sopo.motion.skeleton import HUMANML3D
+from sopo.motion.retarget import on_skeleton, resample
+from sopo.motion.skeleton import HUMANML3D, KIT
 from sopo.randomness import numpy_rng
 
 MAIN_VERBS = [verb for verb, attributes in VERBS.items() if attributes.weight]
@@ -105,6 +106,17 @@ def test_noise_of_two_centimetres_does_not_matter(performances):
     rng = np.random.default_rng(0)
     passed = [check(joints + rng.normal(scale=0.02, size=joints.shape), said) for said, joints in performances]
     assert np.mean(passed) >= 0.95
+
+
+def test_neither_body_nor_rate_nor_noise_hides_a_meaning(performances):
+    rng = np.random.default_rng(0)
+    passed = []
+    for said, joints in performances:
+        kit = on_skeleton(resample(joints, HUMANML3D.fps, KIT.fps), KIT)
+        noise = rng.normal(scale=0.02 / KIT.metres_per_unit, size=kit.shape)
+        assert check(kit, said, KIT), said.key
+        passed.append(check(kit + noise, said, KIT))
+    assert np.mean(passed) >= 0.9
 
 
 def test_heading_and_place_do_not_matter(performances):

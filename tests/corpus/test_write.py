@@ -12,10 +12,13 @@ import torch
 from sopo.corpus.checker import CaptionIndex, check_many, judge, observe
 from sopo.corpus.program import Program
 from sopo.corpus.write import CorpusConfig, make_clip, make_corpus
+from sopo.data.check import check_folder
+from sopo.data.dataset import MotionDataset
 from sopo.data.layout import MotionFolder
 from sopo.data.statistics import drift, feature_statistics
 from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
+from sopo.motion.skeleton import KIT
 
 
 def digest(root):
@@ -25,6 +28,14 @@ def digest(root):
 
 def entries(root):
     return list(MotionFolder(root).metadata().values())
+
+
+@pytest.fixture
+def corpus(request):
+    return request.getfixturevalue(request.param)
+
+
+of_both_bodies = pytest.mark.parametrize("corpus", ["small_corpus", "kit_corpus"], indirect=True)
 
 
 def test_same_settings_same_bytes_for_any_number_of_workers(small_corpus, tmp_path, small):
@@ -50,11 +61,27 @@ def test_the_layout_reads_as_humanml3d(small_corpus, small):
     assert found.mean < 1e-5 and found.std < 1 + 1e-5
 
 
-def test_stored_joints_are_what_the_features_decode_to(small_corpus):
-    folder = MotionFolder(small_corpus)
+@of_both_bodies
+def test_stored_joints_are_what_the_features_decode_to(corpus):
+    folder = MotionFolder(corpus)
     for key in folder.ids("val"):
         decoded = decode_joints(torch.from_numpy(folder.features(key)), folder.skeleton)
-        assert np.abs(decoded.numpy() - folder.joints(key)).max() < 1e-3
+        assert np.abs(decoded.numpy() - folder.joints(key)).max() * folder.skeleton.metres_per_unit < 1e-3
+
+
+def test_a_kit_corpus_is_the_same_clips_on_the_other_body(small_corpus, kit_corpus):
+    assert entries(kit_corpus) == entries(small_corpus)
+    ours, kit = MotionFolder(small_corpus), MotionFolder(kit_corpus)
+    assert kit.skeleton == KIT and check_folder(kit_corpus).ok
+    assert len(MotionDataset(kit_corpus, "train")) == 120
+    for key in kit.ids("test"):
+        assert len(kit.features(key)) == len(ours.features(key)) * 5 // 8  # 12.5 frames a second, not 20
+        joints = kit.joints(key)
+        bones = np.linalg.norm(joints[:, 1:] - joints[:, KIT.parents[1:]], axis=-1)
+        assert bones == pytest.approx(
+            np.linalg.norm(KIT.target_offsets, axis=1)[None, 1:].repeat(len(joints), 0), rel=1e-4
+        )
+    assert kit.mean[3] == pytest.approx(550, abs=30)  # the published mean height of the root is 560
 
 
 def test_the_test_split_holds_only_unseen_compositions(small_corpus):
@@ -78,11 +105,12 @@ def test_captions_are_on_record_with_their_faults(small_corpus, small):
     assert "wrong" not in kinds["test"] and "wrong" not in kinds["val"]
 
 
-def test_held_out_motions_do_what_their_captions_say_and_not_what_others_say(small_corpus):
-    folder = MotionFolder(small_corpus)
-    index = CaptionIndex.read(small_corpus / "corpus.jsonl")
-    clips = [entry for entry in entries(small_corpus) if entry["split"] == "test"]
-    observed = [observe(folder.joints(clip["id"])) for clip in clips]
+@of_both_bodies
+def test_held_out_motions_do_what_their_captions_say_and_not_what_others_say(corpus):
+    folder = MotionFolder(corpus)
+    index = CaptionIndex.read(corpus / "corpus.jsonl")
+    clips = [entry for entry in entries(corpus) if entry["split"] == "test"]
+    observed = [observe(folder.joints(clip["id"]), folder.skeleton) for clip in clips]
     own, other = [], []
     for i, clip in enumerate(clips):
         for j, source in enumerate(clips):

@@ -21,6 +21,7 @@ from sopo.corpus import measure
 from sopo.corpus.measure import Event, Signals
 from sopo.corpus.program import Action, Program, Segment
 from sopo.errors import UserError
+from sopo.motion.skeleton import HUMANML3D, Skeleton
 
 # Metres a second and frames that part the tempi, half-way between what the primitives do on the target body.
 WALK_BANDS, RUN_BANDS, RUNS = (0.78, 1.24), (2.55, 3.25), 1.85
@@ -30,7 +31,7 @@ WAVE_BANDS, SQUAT_BANDS, BOW_BANDS = (15.2, 9.8), (15.4, 9.4), (16.8, 10.3)
 
 @dataclass(frozen=True)
 class Seen:
-    """Something that was done from one frame to another; attributes as in Action."""
+    """Something that was done from one frame to another (of 20 a second); attributes as in Action."""
 
     action: Action
     start: float
@@ -57,11 +58,11 @@ def _band(value: float, edges: tuple[float, float], rising: bool = True) -> str:
     return "slowly" if value > low else "quickly" if value < high else "normally"
 
 
-def observe(joints: NDArray) -> list[Seen]:
-    """All that a clip [T, 22, 3] (metres, Y up, 20 fps) does; nothing, if it is broken or under half a second."""
-    if len(joints) < 10 or not np.isfinite(joints).all():
+def observe(joints: NDArray, skeleton: Skeleton = HUMANML3D) -> list[Seen]:
+    """All that a clip [T, J, 3] of the skeleton does; nothing, if it is broken or under half a second."""
+    if len(joints) < skeleton.fps / 2 or not np.isfinite(joints).all():
         return []
-    seen = measure.signals(joints)
+    seen = measure.signals(joints, skeleton)
     found = _travels(seen) + _turns(seen)
     way = np.cumsum(seen.ahead) / measure.FPS
     found += _counted("jump", measure.jumps(seen, way), gap=32)
@@ -205,9 +206,9 @@ def _candidates(said: Segment, found: list[Seen]) -> list[Seen]:
     ]
 
 
-def check(joints: NDArray, said: Program) -> bool:
-    """Whether joints [T, 22, 3] (metres, Y up, 20 fps) do all that ``said`` states, in its order."""
-    return judge(observe(joints), said).passed
+def check(joints: NDArray, said: Program, skeleton: Skeleton = HUMANML3D) -> bool:
+    """Whether joints [T, J, 3], as ``skeleton`` has them, do all that ``said`` states, in its order."""
+    return judge(observe(joints, skeleton), said).passed
 
 
 def judge(found: list[Seen], said: Program) -> Verdict:
@@ -233,11 +234,14 @@ def judge(found: list[Seen], said: Program) -> Verdict:
 
 
 def check_many(
-    joints: Iterable[NDArray], lengths: Sequence[int] | NDArray, said: Sequence[Program]
+    joints: Iterable[NDArray],
+    lengths: Sequence[int] | NDArray,
+    said: Sequence[Program],
+    skeleton: Skeleton = HUMANML3D,
 ) -> NDArray[np.bool_]:
-    """``check`` for N padded motions [N, T, 22, 3] with their lengths: [N] bool."""
+    """``check`` for N padded motions [N, T, J, 3] with their lengths: [N] bool."""
     clips = zip(joints, lengths, said, strict=True)
-    return np.array([check(clip[: int(length)], program) for clip, length, program in clips], dtype=bool)
+    return np.array([check(clip[: int(length)], program, skeleton) for clip, length, program in clips], dtype=bool)
 
 
 class CaptionIndex:
@@ -269,8 +273,13 @@ class CaptionIndex:
             raise UserError(f"clip {key} has no caption {caption!r} in this corpus; use its own texts") from None
 
     def rule_accuracy(
-        self, joints: NDArray, lengths: Sequence[int] | NDArray, ids: Sequence[str], captions: Sequence[str]
+        self,
+        joints: NDArray,
+        lengths: Sequence[int] | NDArray,
+        ids: Sequence[str],
+        captions: Sequence[str],
+        skeleton: Skeleton = HUMANML3D,
     ) -> NDArray[np.bool_]:
-        """Whether joints [N, T, 22, 3] (metres, Y up, 20 fps) do what the captions say: [N] bool."""
+        """Whether joints [N, T, J, 3], as ``skeleton`` has them, do what the captions say: [N] bool."""
         said = [self.said(key, caption) for key, caption in zip(ids, captions, strict=True)]
-        return check_many(joints, lengths, said)
+        return check_many(joints, lengths, said, skeleton)

@@ -1,6 +1,7 @@
 """Measurements on joints alone: the signals and events from which the checker decides.
 
-Joints [T, 22, 3] in metres, Y up, 20 fps, of any source; noise of generated motions is smoothed away first.
+Joints of any source and either skeleton, brought to 20 fps and to metres on a body of common size; noise of generated
+motions is smoothed away first. All frames named below are of 20 a second.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
+
+from sopo.motion.retarget import resample
+from sopo.motion.skeleton import Skeleton
 
 FPS = 20.0
 LEG = 0.82  # metres: all lengths and speeds are measured on a body with the target's legs
@@ -54,15 +58,21 @@ class Event:
     direction: str | None = None
 
 
-def signals(joints: NDArray) -> Signals:
-    """Smooth a clip [T, 22, 3], bring it to common size, and measure it."""
-    joints = gaussian_filter1d(np.asarray(joints, dtype=float), 0.8, axis=0, mode="nearest")
-    bones = np.linalg.norm(joints[:, [4, 5, 7, 8]] - joints[:, [1, 2, 4, 5]], axis=-1)
-    joints = joints * (LEG / max(float(np.median(bones.sum(axis=1))) / 2, 1e-3))
-    across = joints[:, 1] - joints[:, 2] + joints[:, 16] - joints[:, 17]
+def signals(joints: NDArray, skeleton: Skeleton) -> Signals:
+    """Bring a clip [T, J, 3] to common time and size, smooth it, and measure it."""
+    joints = resample(np.asarray(joints, dtype=float), skeleton.fps, FPS)
+    joints = gaussian_filter1d(joints, 0.8, axis=0, mode="nearest")
+    legs = [_sides(joints, skeleton, name) for name in ("hip", "knee", "ankle")]
+    bones = np.linalg.norm(np.diff(legs, axis=0), axis=-1)  # [2, T, 2]
+    joints = joints * (LEG / max(float(np.median(bones.sum(axis=(0, 2)))) / 2, 1e-3))
+    pelvis, neck = (joints[:, skeleton.joints.index(name)] for name in ("pelvis", "neck"))
+    hips, ankles, toes, shoulders, elbows, wrists = (
+        _sides(joints, skeleton, name) for name in ("hip", "ankle", "foot", "shoulder", "elbow", "wrist")
+    )
+    across = hips[:, 0] - hips[:, 1] + shoulders[:, 0] - shoulders[:, 1]
     across = gaussian_filter1d(across[:, [0, 2]], 2.0, axis=0, mode="nearest")
     across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
-    chest = (joints[:, 16] - joints[:, 17])[:, [0, 2]]
+    chest = (shoulders[:, 0] - shoulders[:, 1])[:, [0, 2]]
     chest /= np.linalg.norm(chest, axis=1, keepdims=True) + 1e-9
     heading = np.unwrap(np.arctan2(-across[:, 1], across[:, 0]))
 
@@ -73,24 +83,29 @@ def signals(joints: NDArray) -> Signals:
         aside = x * left[..., 0] + z * left[..., 1]
         return np.stack([aside, vectors[..., 1], z * left[..., 0] - x * left[..., 1]], axis=-1)
 
-    velocity = np.gradient(gaussian_filter1d(joints[:, 0], 2.0, axis=0, mode="nearest"), axis=0) * FPS
+    velocity = np.gradient(gaussian_filter1d(pelvis, 2.0, axis=0, mode="nearest"), axis=0) * FPS
     velocity = local(velocity, across)
-    floor = np.percentile(joints[:, [10, 11], 1].min(axis=1), 10)
-    trunk = local(joints[:, 12] - joints[:, 0], across)
-    feet = local(joints[:, [7, 8]] - joints[:, :1], across)
-    feet[..., 1] = joints[:, [7, 8], 1] - floor
-    arm = np.linalg.norm(joints[:, [18, 19]] - joints[:, [16, 17]], axis=-1)
-    forearm = np.linalg.norm(joints[:, [20, 21]] - joints[:, [18, 19]], axis=-1)
+    floor = np.percentile(toes[..., 1].min(axis=1), 10)
+    trunk = local(neck - pelvis, across)
+    feet = local(ankles - pelvis[:, None], across)
+    feet[..., 1] = ankles[..., 1] - floor
+    arm = np.linalg.norm(elbows - shoulders, axis=-1)
+    forearm = np.linalg.norm(wrists - elbows, axis=-1)
     out = np.array([1.0, -1.0])
-    hands = local(joints[:, [20, 21]] - joints[:, [16, 17]], chest) / (arm + forearm + 1e-9)[..., None]
+    hands = local(wrists - shoulders, chest) / (arm + forearm + 1e-9)[..., None]
     hands[..., 0] *= out
-    swing = local(joints[:, [20, 21]] - joints[:, [18, 19]], chest)[..., 0] * out
-    cosine = ((joints[:, [18, 19]] - joints[:, [16, 17]]) * (joints[:, [20, 21]] - joints[:, [18, 19]])).sum(-1)
+    swing = local(wrists - elbows, chest)[..., 0] * out
+    cosine = ((elbows - shoulders) * (wrists - elbows)).sum(-1)
     elbow = np.arccos(np.clip(cosine / (arm * forearm + 1e-9), -1, 1))
     return Signals(
-        velocity[:, 2], velocity[:, 0], heading, (joints[:, 0, 1] - floor) / LEG,
+        velocity[:, 2], velocity[:, 0], heading, (pelvis[:, 1] - floor) / LEG,
         np.arctan2(trunk[:, 2], trunk[:, 1]), feet, hands, swing, elbow,
     )  # fmt: skip
+
+
+def _sides(joints: NDArray, skeleton: Skeleton, name: str) -> NDArray:
+    """The left and the right joint of a name, [T, 2, 3]."""
+    return joints[:, [skeleton.joints.index(f"{side}_{name}") for side in ("left", "right")]]
 
 
 def stretches(flags: NDArray, least: int = 1, bridge: int = 0) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from sopo.data.layout import staged_folder, write_clip, write_metadata, write_sp
 from sopo.data.statistics import write_folder_statistics
 from sopo.errors import UserError
 from sopo.motion.encode import features_of_placed, place, uniform_skeleton
-from sopo.motion.skeleton import HUMANML3D
+from sopo.motion.retarget import on_skeleton, resample
+from sopo.motion.skeleton import HUMANML3D, skeleton_by_name
 from sopo.randomness import numpy_rng
 
 
@@ -33,7 +34,8 @@ class CorpusConfig:
     train, val, test: clips. held_out: share of all compositions of actions that only the test split shows (val
     shares training's). wrong_share, coarse_share: of the training captions, those with a mistake (a side,
     direction, tempo, count or the order) and those with a part left out. test_coarse_share: the latter for val
-    and test, whose captions are never wrong. captions: at most so many a clip, 3 at least.
+    and test, whose captions are never wrong. captions: at most so many a clip, 3 at least. skeleton: humanml3d for 22
+    joints in metres at 20 fps, kit for 21 joints in KIT-ML's units at 12.5 fps.
     """
 
     train: int = 3000
@@ -45,6 +47,7 @@ class CorpusConfig:
     coarse_share: float = 0.25
     test_coarse_share: float = 0.1
     captions: int = 4
+    skeleton: Literal["humanml3d", "kit"] = "humanml3d"
 
     def __post_init__(self) -> None:
         if min(self.train, self.val, self.test) < 0 or self.train + self.val + self.test == 0:
@@ -61,7 +64,7 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class Clip:
-    """features [T, 263] raw, joints [T, 22, 3] as they decode from them, captions, and the clip's metadata."""
+    """features [T, 12 J - 1] raw, joints [T, J, 3] as they decode from them, captions, and the clip's metadata."""
 
     features: NDArray[np.float32]
     joints: NDArray
@@ -78,7 +81,9 @@ def make_clip(config: CorpusConfig, split: str, index: int, key: str) -> Clip:
             continue
         if (joints := compose(program, rng)) is not None:
             break
-    placed = place(uniform_skeleton(joints, HUMANML3D), HUMANML3D)
+    skeleton = skeleton_by_name(config.skeleton)
+    joints = on_skeleton(resample(joints, HUMANML3D.fps, skeleton.fps), skeleton)
+    placed = place(uniform_skeleton(joints, skeleton), skeleton)
     lines: list[CaptionLine] = []
     told: list[dict[str, Any]] = []
     for said, kind in _tellings(program, config, split, rng):
@@ -87,7 +92,7 @@ def make_clip(config: CorpusConfig, split: str, index: int, key: str) -> Clip:
             lines.append(line)
             told.append({"text": line.caption.text, "says": said.to_json(), "kind": kind})
     entry = {"id": key, "split": split, "program": program.to_json(), "captions": told}
-    return Clip(features_of_placed(placed, HUMANML3D), placed[:-1], tuple(lines), entry)
+    return Clip(features_of_placed(placed, skeleton), placed[:-1], tuple(lines), entry)
 
 
 def _tellings(
@@ -139,9 +144,12 @@ def make_corpus(
             if progress:
                 progress(len(entries), len(jobs))
         for split, names in keys.items():
-            write_split(staging, split, names)
+            if names:
+                write_split(staging, split, names)
         write_split(staging, "all", [name for names in keys.values() for name in names])
-        write_folder_statistics(staging, keys["train"] or keys["test"] or keys["val"], HUMANML3D)
+        write_folder_statistics(
+            staging, keys["train"] or keys["test"] or keys["val"], skeleton_by_name(config.skeleton)
+        )
         write_metadata(staging, entries)
         settings = json.dumps(dataclasses.asdict(config), indent=1)
         (staging / "corpus_config.json").write_text(settings + "\n", encoding="utf-8")

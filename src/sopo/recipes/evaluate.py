@@ -43,7 +43,7 @@ def rule_witness(dataset: MotionDataset) -> Witness | None:
     def witness(motions: Tensor, length: Tensor, batch: Batch) -> Tensor:
         joints = decode_joints(motions, dataset.skeleton)
         texts = [caption.text for caption in batch.captions]
-        passed = captions.rule_accuracy(joints.cpu().numpy(), length.cpu().numpy(), batch.keys, texts)
-        return torch.from_numpy(passed)
+        clips, frames = joints.cpu().numpy(), length.cpu().numpy()
+        return torch.from_numpy(captions.rule_accuracy(clips, frames, batch.keys, texts, dataset.skeleton))
 
     return witness
