@@ -12,7 +12,7 @@ from parity_table import parity
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sopo.diffusion.schedule import Diffusion, Sampling
+from sopo.diffusion.schedule import Diffusion, Prediction, Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import NoiseDraw
 from sopo.generators.mld import MLD
@@ -68,10 +68,12 @@ def test_vae(shared: Path, system: str, variant: str) -> None:
     name = f"{system}/tiny_vae_{variant}_io"
     mu, std = model.vae.encode(io["features"], io["lengths"])
     parity(name, mu, token_first(io["mu"]), ATOL)
-    parity(name, std, token_first(io["std"]), ATOL, 1e-5)
+    parity(name, std, token_first(io["std"]), ATOL)
+    parity(name, 2 * std.log(), token_first(io["logvar"]), ATOL)
     latent = io["latent"] if system == "mld_star" else token_first(io["latent"])
+    parity(name, mu + std * token_first(io["eps"]), latent, ATOL)
     for z, expected in ((mu, io["decoded_from_mu"]), (latent, io["decoded_from_latent"])):
-        parity(name, model.vae.decode(z, io["lengths"], 20), expected, 2e-5)
+        parity(name, model.vae.decode(z, io["lengths"], 20), expected, ATOL)
 
 
 @EACH
@@ -82,21 +84,21 @@ def test_denoiser(shared: Path, system: str, variant: str) -> None:
     name = f"{system}/tiny_denoiser_{variant}_io"
     text = model.read(pooled(io["text_emb"]))
     parity(name, text, io["text_proj"].transpose(0, 1), ATOL)
-    parity(
-        f"{system}/tiny_denoiser_{variant}_io",
-        model.embed_step(io["timesteps"]),
-        io["time_embedding"],
-        atol=ATOL,
-        rtol=0,
-    )
-    out = model.denoise(io["sample"], io["timesteps"], text)
-    parity(name, out, io["eps_pred"], ATOL)
+    sines, cosines = model.embed_step.table[io["timesteps"]].unflatten(1, (-1, 2)).unbind(2)
+    parity(f"{name}: sinusoid", torch.cat([cosines, sines], dim=1), io["time_proj"], ATOL)
+    parity(name, model.embed_step(io["timesteps"]), io["time_embedding"], ATOL)
+    parity(name, model.denoise(io["sample"], io["timesteps"], text), io["eps_pred"], ATOL)
+    if "text_emb_3tok" in io:  # several vectors for a text: no release has them
+        several = model.embed_text(io["text_emb_3tok"].relu())
+        parity(name, model.denoise(io["sample"], io["timesteps"], several), io["eps_pred_3tok"], ATOL)
     step = io["cfg_timestep"].expand(2)
-    sides = [
+    without, with_text = (
         model.denoise(io["cfg_sample"], step, model.read(pooled(io[f"cfg_{side}_emb"]))) for side in ("uncond", "text")
-    ]
-    guided = sides[0] + io["cfg_scale"] * (sides[1] - sides[0])
-    parity(name, guided, io["cfg_pred_guided"], 1e-4)
+    )
+    parity(name, without, io["cfg_pred_uncond"], ATOL)
+    parity(name, with_text, io["cfg_pred_text"], ATOL)
+    guided = without + io["cfg_scale"] * (with_text - without)
+    parity(f"{name}: guided", guided, io["cfg_pred_guided"], 2e-5)
 
 
 @EACH
@@ -105,9 +107,17 @@ def test_error_is_the_published_loss_of_each_sample(shared: Path, system: str, v
     if variant == "L2":
         pytest.skip("no training step was recorded for two tokens")
     model, io = tiny(shared, system, variant), numbers(shared, system, f"train_step_{variant}")
+    name, step, text = f"{system}/train_step_{variant}", io["timesteps"].long(), model.read(pooled(io["text_emb"]))
     latent = io["latent"] if system == "mld_star" else token_first(io["latent_seq_first"])
-    error = model.error(latent, NoiseDraw(io["timesteps"].long(), io["noise"]), model.read(pooled(io["text_emb"])))
-    parity(f"{system}/train_step_{variant}", error, io["mse_per_sample"], ATOL, 1e-5)
+    noisy = model.diffusion.add_noise(latent, io["noise"], step)
+    said = model.denoise(noisy, step, text)
+    level = model.diffusion.alpha_bar[step].float()[:, None, None]
+    ours = {"noisy": noisy, "noise_pred": said, "x0_pred": (noisy - (1 - level).sqrt() * said) / level.sqrt()}
+    for key in ours.keys() & io.keys():
+        parity(name, ours[key], io[key], ATOL)
+    error = model.error(latent, NoiseDraw(step, io["noise"]), text)
+    parity(f"{name}: loss", error, io["mse_per_sample"], ATOL)
+    parity(f"{name}: loss", error.mean(), io["mse"], ATOL)
 
 
 class Recorded:
@@ -129,32 +139,55 @@ def test_guided_sampling(shared: Path, system: str, variant: str, steps: int, mo
     name = f"{system}/sample_tiny_{variant}"
     empty = model.read(pooled(io["uncond_emb"]))
     monkeypatch.setattr(model, "nothing", lambda count: empty)
-    sampling = Sampling("ddim", steps, float(io["cfg_scale"]))
     draws = Recorded(io["noise"])
-    z = model.sample(pooled(io["text_emb"]), io["lengths"], 20, draws, sampling, K=1)  # type: ignore[arg-type]
-    expected = io["latents_cfg" if steps == 50 else "latents_cfg_10"][-1]
-    parity(name, z, expected, 1e-3, 1e-4)
+    visited: list[Tensor] = []
+    denoise = model.denoise
+    monkeypatch.setattr(model, "denoise", lambda x, *rest: (visited.append(x[:2]), denoise(x, *rest))[1])
+
+    def drawn(sampling: Sampling) -> tuple[Tensor, Tensor]:
+        """The last latents, and all on the way to them."""
+        visited.clear()
+        z = model.sample(pooled(io["text_emb"]), io["lengths"], 20, draws, sampling, K=1)  # type: ignore[arg-type]
+        return z, torch.stack([*visited, z])
+
+    z, latents = drawn(Sampling("ddim", steps, float(io["cfg_scale"])))
+    parity(name, latents, io["latents_cfg" if steps == 50 else "latents_cfg_10"], 1e-3, 1e-4)
     if steps == 50:
-        parity(name, model.decode(z, io["lengths"]), io["decoded_cfg"], atol=1e-3, rtol=1e-4)
-        plain = model.sample(pooled(io["text_emb"]), io["lengths"], 20, draws, Sampling("ddim", 50, 1.0), K=1)  # type: ignore[arg-type]
-        parity(name, plain, io["latents_nocfg"][-1], 1e-3, 1e-4)
+        parity(name, model.decode(z, io["lengths"]), io["decoded_cfg"], 1e-3, 1e-4)
+        parity(name, drawn(Sampling("ddim", 50, 1.0))[1], io["latents_nocfg"], 1e-3, 1e-4)
 
 
 def test_schedule(shared: Path) -> None:
     io = numbers(shared, "mld", "scheduler")
     diffusion = Diffusion(1000, "epsilon", "scaled-linear")
-    parity("mld/scheduler", diffusion.alpha_bar.float(), io["alphas_cumprod"], 1e-6, 1e-6)
+    parity("mld/scheduler: betas, alpha-bar", diffusion.betas, io["betas"])
+    parity("mld/scheduler: betas, alpha-bar", diffusion.alpha_bar, io["alphas_cumprod"])
+    parity("mld/scheduler: betas, alpha-bar", diffusion.alpha_bar[0], io["final_alpha_cumprod"])
     noisy = diffusion.add_noise(io["addnoise_x0"], io["addnoise_noise"], io["addnoise_t"])
-    parity("mld/scheduler", noisy, io["addnoise_xt"], 1e-6, 1e-6)
+    parity("mld/scheduler: noise", noisy, io["addnoise_xt"], 1e-6, 1e-6)
     for steps in (5, 10, 20, 50, 100):
         visited: list[int] = []
 
         def denoiser(x: Tensor, step: Tensor, visited: list[int] = visited) -> Tensor:
             visited.append(int(step[0]))
-            return torch.zeros_like(x)
+            return x
 
         diffusion.sample(denoiser, lambda: torch.zeros(1, 1), Sampling("ddim", steps, 1.0))
         assert visited == io[f"timesteps_{steps}"].tolist()
+
+
+@pytest.mark.parametrize(("prediction", "key"), [("epsilon", "eps"), ("sample", "sample")])
+@pytest.mark.parametrize("step", [981, 501, 21, 1])
+def test_single_steps(shared: Path, prediction: Prediction, key: str, step: int) -> None:
+    io, diffusion = numbers(shared, "mld", "scheduler"), Diffusion(1000, prediction, "scaled-linear")
+
+    def to(last: float) -> Tensor:
+        return diffusion.walk(lambda *_: io["step_model_output"], lambda: io["step_sample"], [step], last)
+
+    after = float(diffusion.alpha_bar[max(0, step - 20)])
+    parity("mld/scheduler: steps", to(after), io[f"ddim_{key}_prev_t{step}"], ATOL)
+    if prediction == "epsilon":
+        parity("mld/scheduler: steps", to(1.0), io[f"ddim_eps_x0_t{step}"], ATOL)
 
 
 def test_guided_trajectory_without_a_network(shared: Path) -> None:
@@ -163,7 +196,10 @@ def test_guided_trajectory_without_a_network(shared: Path) -> None:
     def epsilon(x: Tensor, step: Tensor, text: Tensor) -> Tensor:
         return 0.3 * x + 0.1 * torch.cos(step[0] / 100) + 0.05 * text.mean()
 
+    visited: list[Tensor] = []
+
     def denoiser(x: Tensor, step: Tensor) -> Tensor:
+        visited.append(x)
         sides = [
             torch.cat([epsilon(x[i : i + 1], step, io[f"{side}_emb"][i]) for i in range(2)])
             for side in ("uncond", "text")
@@ -172,7 +208,7 @@ def test_guided_trajectory_without_a_network(shared: Path) -> None:
 
     diffusion = Diffusion(1000, "epsilon", "scaled-linear")
     z = diffusion.sample(denoiser, lambda: io["noise"], Sampling("ddim", 50, 7.5))
-    parity("mld/sample_toy", z, io["latents"][-1], 1e-4, 1e-4)
+    parity("mld/sample_toy", torch.stack([*visited, z]), io["latents"], 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from torch import Tensor
 from sopo.batch import length_mask
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
-from sopo.generators import masked_transformer
+from sopo.generators import masked_transformer, residual_transformer
 from sopo.generators.masked_transformer import masked_ratio
 from sopo.generators.momask import MoMask, MoMaskConfig
 from sopo.generators.token_transformer import KEPT_LOGITS, extrapolate
@@ -97,16 +98,16 @@ def test_rvq_vae(shared: Path, tiny: Callable[..., MoMask]) -> None:
     parity("momask/tiny_rvqvae_io: ids", ids, io["code_idx"])
     codes = rvq.encoder(io["motion"], everywhere)
     each = [rvq.quantizer.decode(ids[..., : q + 1]) - rvq.quantizer.decode(ids[..., :q]) for q in range(1, 6)]
-    parity(
-        "momask/tiny_rvqvae_io",
-        torch.stack([rvq.quantizer.decode(ids[..., :1]), *each]).transpose(2, 3),
-        io["layer_codes"],
-        1e-5,
-    )
+    layers = torch.stack([rvq.quantizer.decode(ids[..., :1]), *each]).transpose(2, 3)
+    parity("momask/tiny_rvqvae_io", layers, io["layer_codes"], 1e-5)
     left = [codes - rvq.quantizer.decode(ids[..., :q]) for q in range(1, 7)]
-    parity(
-        "momask/tiny_rvqvae_io", torch.stack([part.square().mean() for part in left]).mean(), io["commit_loss"], 1e-5
-    )
+    commitment = torch.stack([part.square().mean() for part in left]).mean()
+    parity("momask/tiny_rvqvae_io", commitment, io["commit_loss"], 1e-5)
+    shares = torch.nn.functional.one_hot(ids, 32).float().mean((0, 1))  # [Q, V]
+    perplexity = (-(shares * (shares + 1e-7).log()).sum(1)).exp().mean()
+    parity("momask/tiny_rvqvae_io: perplexity", perplexity, io["perplexity"], rtol=1e-5)
+    codebooks = torch.stack([layer.codes for layer in rvq.quantizer.layers])  # type: ignore[misc]
+    parity("momask/tiny_rvqvae_io: codebooks", codebooks, io["codebooks"])
     parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["decoded"], 1e-5)
     parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["forward_out"], 1e-5)
     parity("momask/tiny_rvqvae_io", rvq.decode(ids[..., :1]), io["decoded_first_1"], 1e-5)
@@ -127,36 +128,61 @@ def test_masked_transformer(shared: Path, tiny: Callable[..., MoMask]) -> None:
     both = model.logits(io["ids"].repeat(2, 1), valid.repeat(2, 1), model.read_guided(text_of(io), 4))
     for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
         parity("momask/tiny_mask_transformer_io", ours.transpose(1, 2), io[f"logits_{theirs}"], 1e-5)
-    parity("momask/tiny_mask_transformer_io", extrapolate(both, 4).transpose(1, 2), io["logits_scale4"], 1e-4)
+    parity("momask/tiny_mask_transformer_io: guided", extrapolate(both, 4).transpose(1, 2), io["logits_scale4"], 1e-4)
 
 
-def test_masked_transformer_learns_by_the_same_loss(shared: Path, tiny: Callable[..., MoMask]) -> None:
-    io = numbers(shared, "tiny_mask_train_io")
+def test_masked_transformer_learns_by_the_same_loss(
+    shared: Path, tiny: Callable[..., MoMask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, io = tiny().masked, numbers(shared, "tiny_mask_train_io")
     ids = io["ids"].masked_fill(~length_mask(io["lengths"], 9), -1)
     replaced, hidden = ((~io[name]).float() for name in ("mask_rid", "mask_mid"))
     draws = Recorded(io["rand_time"], io["rand_perm_values"], replaced, io["rand_id"], hidden)
-    loss = tiny().masked.training_loss(ids, text_of(io), draws)  # type: ignore[arg-type]
+    calls = watched(monkeypatch, model, "logits")
+    loss = model.training_loss(ids, text_of(io), draws)  # type: ignore[arg-type]
     parity("momask/tiny_mask_train_io", loss, io["ce_loss"], 1e-5)
+    valid = ids >= 0
+    parity("momask/tiny_mask_train_io: ids", calls[0][1].argmax(-1)[valid], io["pred_id"][valid])
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[Any, Any]]:
+    """The first argument and the result of each call of ``owner.name`` from now on."""
+    calls: list[tuple[Any, Any]] = []
+    plain = getattr(owner, name)
+
+    def watching(first: Any, *rest: Any) -> Any:
+        result = plain(first, *rest)
+        calls.append((first, result))
+        return result
+
+    monkeypatch.setattr(owner, name, watching)
+    return calls
 
 
 @pytest.mark.parametrize("way", ["gumbel", "categorical"])
 def test_masked_generation(
     shared: Path, tiny: Callable[..., MoMask], way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, io = tiny().masked, numbers(shared, f"generate_mask_{way}")
-    steps = int(io["timesteps"])
-    parity(f"momask/generate_mask_{way}", masked_ratio(torch.linspace(0, 1, steps)), io["schedule"], 1e-7)
-    seen: list[Tensor] = []
-    logits = model.logits
-    monkeypatch.setattr(model, "logits", lambda ids, *rest: (seen.append(ids[:3]), logits(ids, *rest))[1])
+    model, io, name = tiny().masked, numbers(shared, f"generate_mask_{way}"), f"momask/generate_mask_{way}"
+    steps, valid = int(io["timesteps"]), length_mask(io["lengths"], 9)
+    parity(f"{name}: schedule", masked_ratio(torch.linspace(0, 1, steps)), io["schedule"], 1e-7)
     if way == "categorical":  # drawn by other means there: the draws are recorded
         pending = iter(io["pred"])
         monkeypatch.setattr(masked_transformer, "pick", lambda logits, noise: next(pending))
     noise = iter(io.get("noise_u", torch.zeros(steps, 1)))
-    valid = length_mask(io["lengths"], 9)
+    networks, filters, draws = (
+        watched(monkeypatch, owner, part)
+        for owner, part in ((model, "logits"), (masked_transformer, "keep_top"), (masked_transformer, "pick"))
+    )
     ids = model.generate(valid, text_of(io), lambda: next(noise), steps, float(io["cond_scale"]))
-    parity(f"momask/generate_mask_{way}: ids", ids, io["final_ids"])
-    assert all(torch.equal(a[valid], b[valid]) for a, b in zip(seen, io["ids_masked_in"], strict=True))
+    parity(f"{name}: ids", ids, io["final_ids"])
+    for step in range(steps):
+        seen = networks[step][0][:3]
+        parity(f"{name}: ids", seen[valid], io["ids_masked_in"][step][valid])
+        parity(f"{name}: ids", ((seen == model.mask_id) & valid).sum(1), io["num_masked"][step])
+        parity(f"{name}: ids", draws[step][1][valid], io["pred"][step][valid])
+        parity(f"{name}: logits", filters[step][0][valid], io["logits"][step][valid], 1e-4)
+        parity(f"{name}: logits", filters[step][1][valid], io["filtered_logits"][step][valid], 1e-4)
 
 
 @each_sharing
@@ -164,48 +190,52 @@ def test_residual_transformer(shared: Path, tiny: Callable[..., MoMask], sharing
     model, io = tiny(sharing).residual, numbers(shared, f"tiny_residual_transformer_{sharing}_io")
     parity(f"momask/tiny_residual_transformer_{sharing}_io", model.embeddings, io["token_embed_weight"], 1e-5)
     parity(f"momask/tiny_residual_transformer_{sharing}_io", model.projections, io["output_proj_weight"], 1e-5)
-    valid = length_mask(io["lengths"], 9).repeat(2, 1)
+    hidden: list[Tensor] = []
+    model.register_forward_hook(lambda _, __, out: hidden.append(out[:3]))
+    valid, name = length_mask(io["lengths"], 9).repeat(2, 1), f"momask/tiny_residual_transformer_{sharing}_io"
     for q in (1, 3, 5):
-        both = model.logits(
-            io["history_sum"].repeat(2, 1, 1), torch.full((6,), q), valid, model.read_guided(text_of(io), 5)
-        )
+        layer = torch.full((6,), q)
+        both = model.logits(io["history_sum"].repeat(2, 1, 1), layer, valid, model.read_guided(text_of(io), 5))
         for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
-            parity(
-                f"momask/tiny_residual_transformer_{sharing}_io",
-                ours.transpose(1, 2),
-                io[f"logits_{theirs}_q{q}"],
-                1e-5,
-            )
-        parity(
-            f"momask/tiny_residual_transformer_{sharing}_io",
-            extrapolate(both, 5).transpose(1, 2),
-            io[f"logits_scale5_q{q}"],
-            1e-4,
-        )
+            parity(name, ours.transpose(1, 2), io[f"logits_{theirs}_q{q}"], 1e-5)
+        parity(f"{name}: guided", extrapolate(both, 5).transpose(1, 2), io[f"logits_scale5_q{q}"], 1e-4)
+    parity(name, hidden[1].transpose(1, 2), io["hidden_before_projection_q3"], 1e-5)
 
 
 @each_sharing
-def test_residual_transformer_learns_by_the_same_loss(shared: Path, tiny: Callable[..., MoMask], sharing: str) -> None:
-    io = numbers(shared, f"tiny_residual_train_{sharing}_io")
+def test_residual_transformer_learns_by_the_same_loss(
+    shared: Path, tiny: Callable[..., MoMask], sharing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, io = tiny(sharing).residual, numbers(shared, f"tiny_residual_train_{sharing}_io")
     ids = io["all_indices"].masked_fill(~length_mask(io["lengths"], 9)[..., None], -1)
     # The uniform number whose codebook, 1 + round(4 (1 - cos(pi u / 2))), is the recorded one.
     time = torch.acos(1 - (io["active_q_layers"] - 1) / 4) * 2 / torch.pi
-    loss = tiny(sharing).residual.training_loss(ids, text_of(io), Recorded(time))  # type: ignore[arg-type]
+    calls = watched(monkeypatch, model, "logits")
+    loss = model.training_loss(ids, text_of(io), Recorded(time))  # type: ignore[arg-type]
     parity(f"momask/tiny_residual_train_{sharing}_io", loss, io["ce_loss"], 1e-5)
+    valid, guessed = ids[..., 0] >= 0, calls[0][1].argmax(-1)
+    parity(f"momask/tiny_residual_train_{sharing}_io: ids", guessed[valid], io["pred_id"][valid])
 
 
 @each_sharing
-def test_residual_generation(shared: Path, tiny: Callable[..., MoMask], sharing: str) -> None:
-    model, io = tiny(sharing), numbers(shared, f"generate_residual_{sharing}")
-    noise = iter(io["noise_u"])
-    ids = model.residual.generate(io["base_ids"], text_of(io), lambda: next(noise), 5)
-    parity(f"momask/generate_residual_{sharing}: ids", ids, io["all_indices"])
-    parity(
+def test_residual_generation(
+    shared: Path, tiny: Callable[..., MoMask], sharing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, io, name = (
+        tiny(sharing),
+        numbers(shared, f"generate_residual_{sharing}"),
         f"momask/generate_residual_{sharing}",
-        model.rvq.decode(ids),
-        numbers(shared, f"generate_full_{sharing}")["motion"],
-        1e-5,
     )
+    noise, valid = iter(io["noise_u"]), length_mask(io["lengths"], 9)
+    networks = watched(monkeypatch, model.residual, "logits")
+    filters = watched(monkeypatch, residual_transformer, "keep_top")
+    ids = model.residual.generate(io["base_ids"], text_of(io), lambda: next(noise), 5)
+    parity(f"{name}: ids", ids, io["all_indices"])
+    for layer in range(5):
+        parity(f"{name}: history", networks[layer][0][:3][valid], io["history_sum"][layer][valid], 1e-5)
+        parity(f"{name}: logits", filters[layer][0][valid], io["logits_scaled"][layer][valid], 1e-4)
+    full = numbers(shared, f"generate_full_{sharing}")
+    parity(f"momask/generate_full_{sharing}", model.rvq.decode(ids), full["motion"], 1e-5)
 
 
 @each_sharing
