@@ -14,7 +14,7 @@ from sopo.data.importers.source import read_source
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
 from sopo.motion.bvh import write_bvh
-from sopo.motion.skeleton import HUMANML3D
+from sopo.motion.skeleton import HUMANML3D, KIT
 
 LEFT, RIGHT = HUMANML3D.joints.index("left_wrist"), HUMANML3D.joints.index("right_wrist")
 
@@ -75,6 +75,19 @@ def test_without_mirror_and_with_a_mapping_of_ones_own(source: Path, tmp_path: P
     config = ImportConfig(mapping=str(tmp_path / "mapping.json"), mirror=False)
     summary = import_bvh(source, tmp_path / "out", config)
     assert len(summary.taken) == 6 and {part.joint_names for part in summary.taken} == {"given"}
+
+
+def test_into_the_kit_layout(source: Path, tmp_path: Path) -> None:
+    summary = import_bvh(source, tmp_path / "out", ImportConfig(skeleton="kit"))
+    assert summary.skipped == {"short": "18 frames at 12.5 fps, at least 24 needed"}
+    folder = MotionFolder(tmp_path / "out")
+    assert folder.skeleton == KIT and check_folder(tmp_path / "out").ok
+    assert len(folder.features("a")) == 37 and len(folder.features("long-w0")) == 140
+    left, right = (KIT.joints.index(f"{side}_wrist") for side in ("left", "right"))
+    rise = {key: np.ptp(folder.joints(key)[..., 1], axis=0) for key in ("a", "Ma")}
+    assert rise["a"][left] > 120 > 6 > rise["a"][right] and rise["Ma"][right] > 120 > 6 > rise["Ma"][left]
+    heights = folder.joints("a")[:, [0, *KIT.balls], 1]
+    assert 450 < heights[:, 0].mean() < 650 and heights[:, 1:].max() < 30
 
 
 def test_two_processes_write_what_one_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""``sopo data import``: a folder of BVH files with captions -> the HumanML3D layout."""
+"""``sopo data import``: a folder of BVH files with captions -> the HumanML3D or the KIT-ML layout."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from functools import partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,11 +30,11 @@ from sopo.motion.bvh import read_bvh
 from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.mirror import mirror_joints
-from sopo.motion.retarget import JointMapping, retarget
-from sopo.motion.skeleton import HUMANML3D
+from sopo.motion.retarget import JointMapping, on_skeleton, retarget
+from sopo.motion.skeleton import HUMANML3D, Skeleton, skeleton_by_name
 
 REPORT_FILE = "import.json"
-SHORTEST, LONGEST = 40, 196  # frames at 20 fps: what training on HumanML3D takes
+LONGEST = 196  # frames: what training takes
 WORTH_A_PROCESS = 12  # clips; for fewer a process is not worth its start
 
 
@@ -47,6 +48,8 @@ class ImportConfig:
     """add each motion's mirror image (id M...), with left and right exchanged in its captions"""
     seed: int = 0
     """of the split, where the source has none"""
+    skeleton: Literal["humanml3d", "kit"] = "humanml3d"
+    """the layout to write: 22 joints in metres at 20 fps, or 21 in KIT-ML's units at 12.5 fps"""
     processes: int = 2
     """that encode clips side by side"""
 
@@ -57,7 +60,7 @@ class ImportConfig:
 
 @dataclass(frozen=True)
 class Taken:
-    """A clip of the layout: ``frames`` at 20 fps from ``start_s`` of the source."""
+    """A clip of the layout: ``frames`` of it from ``start_s`` of the source."""
 
     id: str
     source: str
@@ -94,17 +97,18 @@ def import_bvh(
 ) -> ImportSummary:
     """Write ``source`` as a new folder ``out``, all or nothing; import.json says what became of each file.
 
-    Clips are brought to 20 fps and the HumanML3D body; those above 196 frames are cut into equal windows (ids
-    ``NAME-w0``...), each under all captions of its file; those below 40 frames and unreadable files are
+    Clips are brought to the body and the rate of the layout; those above 196 frames are cut into equal windows
+    (ids ``NAME-w0``...), each under all captions of its file; those below its shortest and unreadable files are
     skipped. Mean and std are of the training split. ``report(done, total)`` counts files. Raises UserError.
     """
     config = config or ImportConfig()
     mapping = read_mapping(Path(config.mapping)) if config.mapping else None
     offered = read_source(Path(source), config.seed)
+    skeleton = skeleton_by_name(config.skeleton)
     skipped = dict(offered.skipped)
     taken: list[Taken] = []
     with staged_folder(out) as staging:
-        convert = partial(_convert, staging, offered.splits, mapping, config.mirror)
+        convert = partial(_convert, staging, offered.splits, mapping, skeleton, config.mirror)
         with _outcomes(convert, offered, config.processes) as outcomes:
             for done, (clip, parts, reason) in enumerate(outcomes, start=1):
                 taken += parts
@@ -112,7 +116,7 @@ def import_bvh(
                     skipped[clip.name] = reason
                 report(done, len(offered.clips))
         summary = ImportSummary(tuple(sorted(taken, key=lambda part: part.id)), dict(sorted(skipped.items())))
-        _finish(staging, Path(source), summary)
+        _finish(staging, Path(source), summary, skeleton)
     return summary
 
 
@@ -134,18 +138,23 @@ def _outcomes(convert: Callable[[SourceClip], Outcome], offered: Source, process
 
 
 def _convert(
-    root: Path, splits: dict[str, str], mapping: JointMapping | None, mirror: bool, clip: SourceClip
+    root: Path,
+    splits: dict[str, str],
+    mapping: JointMapping | None,
+    skeleton: Skeleton,
+    mirror: bool,
+    clip: SourceClip,
 ) -> Outcome:
     try:
         captured = read_bvh(clip.path)
         convention, names = ("given", mapping) if mapping else detect_mapping(captured.names)
-        joints = retarget(captured, names, HUMANML3D)
+        joints = on_skeleton(retarget(captured, names, HUMANML3D, skeleton.fps), skeleton)
         frames = len(joints) - 1  # the last frame only ends a velocity
-        if frames < SHORTEST:
-            return clip, [], f"{frames} frames at {HUMANML3D.fps:g} fps, at least {SHORTEST} needed"
+        if frames < skeleton.shortest:
+            return clip, [], f"{frames} frames at {skeleton.fps:g} fps, at least {skeleton.shortest} needed"
         sides = (False, True) if mirror else (False,)
         windows = [
-            (suffix, start, mirrored, encode_joints(_side(joints[start : stop + 1], mirrored), HUMANML3D))
+            (suffix, start, mirrored, encode_joints(_side(joints[start : stop + 1], skeleton, mirrored), skeleton))
             for suffix, start, stop in _windows(frames)
             for mirrored in sides
         ]
@@ -156,15 +165,15 @@ def _convert(
         key = f"{'M' * mirrored}{clip.name}{suffix}"
         texts = [mirror_text(text) if mirrored else text for text in clip.captions]
         lines = [CaptionLine(Caption(text, tag(text))) for text in texts]
-        decoded = decode_joints(torch.from_numpy(features), HUMANML3D).numpy()  # as HumanML3D's new_joints
+        decoded = decode_joints(torch.from_numpy(features), skeleton).numpy()  # as HumanML3D's new_joints
         write_clip(root, key, features, lines, decoded)
-        seconds = start / HUMANML3D.fps
+        seconds = start / skeleton.fps
         parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, convention))
     return clip, parts, ""
 
 
-def _side(joints: np.ndarray, mirrored: bool) -> np.ndarray:
-    return mirror_joints(joints, HUMANML3D) if mirrored else joints
+def _side(joints: np.ndarray, skeleton: Skeleton, mirrored: bool) -> np.ndarray:
+    return mirror_joints(joints, skeleton) if mirrored else joints
 
 
 def _windows(frames: int) -> list[tuple[str, int, int]]:
@@ -174,7 +183,7 @@ def _windows(frames: int) -> list[tuple[str, int, int]]:
     return [(f"-w{index}" if count > 1 else "", start, stop) for index, (start, stop) in enumerate(pairwise(edges))]
 
 
-def _finish(root: Path, source: Path, summary: ImportSummary) -> None:
+def _finish(root: Path, source: Path, summary: ImportSummary, skeleton: Skeleton) -> None:
     """Splits, statistics and the report."""
     by_split = {split: [part.id for part in summary.taken if part.split == split] for split in SPLITS}
     if not by_split["train"]:
@@ -184,7 +193,7 @@ def _finish(root: Path, source: Path, summary: ImportSummary) -> None:
         if keys:
             write_split(root, split, keys)
     write_split(root, "all", [part.id for part in summary.taken])
-    write_folder_statistics(root, by_split["train"], HUMANML3D)
+    write_folder_statistics(root, by_split["train"], skeleton)
     entries = {
         "source": str(source),
         "taken": [asdict(part) for part in summary.taken],
