@@ -48,6 +48,6 @@ def sample(
         stem = out / f"{row:02d}_{repeat}"
         np.save(stem.with_suffix(".npy"), motion)
         write_bvh(stem.with_suffix(".bvh"), motion, model.skeleton)
-        write_video(stem.with_suffix(".gif"), {"sample": motion}, captions[row], model.skeleton.fps)
+        write_video(stem.with_suffix(".gif"), {"sample": motion}, captions[row], skeleton=model.skeleton)
         written += [stem.with_suffix(suffix) for suffix in (".npy", ".bvh", ".gif")]
     return written
