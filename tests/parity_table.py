@@ -6,8 +6,10 @@ The page says how it is written anew: pytest with ``--parity-table docs/parity.m
 from __future__ import annotations
 
 import datetime
+import math
 import platform
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,15 @@ PAGE = """# Parity with published code
 
 Each line is one recording made by running the public code of a system on small inputs (random weights where there is a
 network), and what our code gives on the same inputs: the largest absolute difference over all numbers compared, and
-the tolerance under which the test passes. An error of 0 under "exact" means equal tokens, ranks or bits.
+the tolerance under which the test passes. An error of 0 under "exact" means equal tokens, ranks or bits. Lines
+of a manifest count the numbers of a released model at its published size: every key and shape has its place in ours,
+none is missing and none left over.
 
 The recordings are not part of this repository: they lie in `../shared/parity` of a development checkout, and the tests
 skip where they are absent. Written on {date} by
 
-    pytest tests/motion tests/diffusion tests/evaluation tests/matching tests/published --parity-table docs/parity.md
+    pytest tests/motion tests/data tests/diffusion tests/evaluation tests/matching tests/published \
+        --parity-table docs/parity.md
 
 with torch {torch}, numpy {numpy}, Python {python}, on a CPU ({machine}), float32 unless the recording says otherwise.
 
@@ -53,6 +58,12 @@ def parity(name: str, actual: Any, expected: Any, atol: float = 0.0, rtol: float
     worst = float(share.max(initial=0.0))
     _pending.append((name, error.size, atol, rtol, float(error.max(initial=0.0)), worst))
     assert worst <= 1, f"{name}: off by {error.max():.3g}, {worst:.3g} times what is allowed"
+
+
+def same_layout(name: str, ours: Mapping[str, Sequence[int]], theirs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Assert that our shapes have the keys and the shapes of a manifest, none missing and none left over."""
+    assert {key: list(shape) for key, shape in ours.items()} == {key: entry["shape"] for key, entry in theirs.items()}
+    _pending.append((name, sum(math.prod(shape) for shape in ours.values()), 0.0, 0.0, 0.0, 0.0))
 
 
 def drain() -> list[tuple[str, Row]]:

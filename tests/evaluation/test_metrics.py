@@ -151,12 +151,14 @@ def test_parity_of_retrieval(recorded):
     parity("metrics/retrieval_and_mmdist: hits, R-Precision", r_precision(distances), data["R_precision_top123"])
     parity("metrics/retrieval_and_mmdist: distances", distances[0], data["dist_matrix_batch0"], rtol=1e-5)
     parity("metrics/retrieval_and_mmdist: MM Dist", mm_dist(distances), data["MM_Dist"], rtol=1e-5)
+    traces = np.trace(distances, axis1=1, axis2=2)
+    parity("metrics/retrieval_and_mmdist: MM Dist", traces, data["dist_trace_per_batch"], rtol=1e-5)
 
 
 def test_parity_of_fid(recorded):
     data = recorded("fid")
     parity("metrics/fid", fid(data["gt"], data["gen"]), data["FID"], rtol=1e-4)
-    assert fid(data["gt"], data["gt"]) == pytest.approx(0, abs=1e-6)
+    parity("metrics/fid: with itself", fid(data["gt"], data["gt"]), data["FID_self"], 1e-6)
     few = data["gt"][:30]  # fewer than dimensions: the covariance has no full rank
     parity(
         "metrics/fid: covariance without full rank",

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import roma
 import torch
 from parity_table import parity
+from scipy.spatial.transform import Rotation
 
 from sopo.motion.decode import decode_joints, decode_rotations
 from sopo.motion.encode import encode_joints, place, uniform_skeleton
 from sopo.motion.features import feature_slices
-from sopo.motion.kinematics import forward_kinematics
+from sopo.motion.kinematics import forward_kinematics, inverse_kinematics, rotation_between
 from sopo.motion.skeleton import HUMANML3D, KIT, Skeleton
 
 CASES = [
@@ -58,6 +60,41 @@ def test_recovered_joints_are_exact(features: Path, name: str, skeleton: Skeleto
     recorded = np.load(features / f"{name}.npz")
     joints = decode_joints(torch.from_numpy(recorded["features"]), skeleton)
     parity(f"features/{name}: recovered joints", joints, recorded["recovered_joints"])
+
+
+def matrices(quaternions: np.ndarray) -> np.ndarray:
+    """Recorded quaternions (w, x, y, z) [..., 4], whose sign means nothing, as rotations [..., 3, 3]."""
+    turned = Rotation.from_quat(np.roll(quaternions, -1, axis=-1).reshape(-1, 4))
+    return turned.as_matrix().reshape(*quaternions.shape[:-1], 3, 3)
+
+
+@pytest.mark.parametrize("name", ["humanml_synthetic_process_file", "012314_derived_process_file"])
+def test_rotations_on_the_way_there_and_back(features: Path, name: str) -> None:
+    recorded = np.load(features / f"{name}.npz")
+    half, local = inverse_kinematics(recorded["global_positions"].astype(np.float64), HUMANML3D)
+    expected = matrices(recorded["ik_quat_smooth_on_global"])
+    heading = Rotation.from_rotvec(np.outer(2 * half, (0.0, 1.0, 0.0))).as_matrix()
+    parity(f"features/{name}: rotations", np.concatenate((heading[:, None], local), axis=1), expected, 2e-5)
+    # Of the real clip, recovered from the vectors that it was published with.
+    vectors = recorded["features"] if "synthetic" in name else np.load(features / "012314_new_joint_vecs.npy")[:100]
+    turned, root = decode_rotations(torch.from_numpy(vectors), HUMANML3D)
+    parity(f"features/{name}: root", turned[:, 0], matrices(recorded["root_quat"]), 1e-6)
+    parity(f"features/{name}: root", root, recorded["root_pos"], 1e-6)
+
+
+def test_rotations_of_vectors(features: Path) -> None:
+    """Where the published code computes with quaternions, ours has matrices."""
+    ops, name = np.load(features / "quaternion_ops.npz"), "features/quaternion_ops"
+    first, second = matrices(ops["q1"]), matrices(ops["q2"])
+    parity(name, first, ops["quaternion_to_matrix"], 1e-6)
+    parity(name, first @ second, matrices(ops["qmul"]), 1e-6)
+    parity(name, np.swapaxes(first, -1, -2), matrices(ops["qinv"]), 1e-6)
+    parity(name, (first @ ops["v"][..., None])[..., 0], ops["qrot"], 1e-6)
+    parity(name, np.swapaxes(first[..., :2], -1, -2).reshape(-1, 6), ops["quaternion_to_cont6d"], 1e-6)
+    columns = torch.from_numpy(ops["cont6d"]).unflatten(-1, (2, 3)).transpose(-1, -2)
+    parity(name, roma.special_gramschmidt(columns, epsilon=1e-8), ops["cont6d_to_matrix"], 1e-6)
+    u, v = (ops[key] / np.linalg.norm(ops[key], axis=-1, keepdims=True) for key in ("v", "v2"))
+    parity(name, rotation_between(u, v), matrices(ops["qbetween_v_v2"]), 1e-6)
 
 
 def test_the_published_clip_decodes_exactly(features: Path) -> None:

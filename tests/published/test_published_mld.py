@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from parity_table import parity
+from parity_table import parity, same_layout
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -228,16 +230,20 @@ def test_manifests_load_without_a_missing_or_unexpected_key(shared: Path, system
             for part in ("vae", "denoiser")
             for key, entry in facts[part].items()
         }
-    config = mld_config_from_published(tensors, star=system == "mld_star")
-    with torch.device("cpu"):
-        model = MLD(config)
+    model = MLD(mld_config_from_published(tensors, star=system == "mld_star"))
     renamed = rename_published_mld(tensors)
+    counts = {part: sum(p.numel() for p in own.parameters()) for part, own in (("vae", model.vae), ("all", model))}
+    assert counts == {"vae": facts["n_params"]["vae"], "all": sum(facts["n_params"].values()) - unused(facts)}
     own = {
-        name: list(t.shape)
-        for name, t in model.state_dict().items()
-        if "normalizer." not in name and "latents." not in name
+        name: t.shape for name, t in model.state_dict().items() if "normalizer." not in name and "latents." not in name
     }
-    assert {name: list(t.shape) for name, t in renamed.items()} == own
+    theirs = {name: {"shape": list(t.shape)} for name, t in renamed.items()}
+    same_layout(f"{system}/{manifest}", own, theirs)
+
+
+def unused(facts: dict[str, Any]) -> int:
+    """Numbers of a release that its own layout never reads: positions of a memory."""
+    return math.prod(facts["denoiser"].get("mem_pos.pe", {"shape": [0]})["shape"])
 
 
 def test_other_weights_are_refused() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from parity_table import parity
+from parity_table import parity, same_layout
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -289,6 +289,12 @@ def test_every_key_of_a_full_size_release_finds_its_place(shared: Path, name: st
         "length": length_estimator_from_published(length),
     }
     assert {part: sum(p.numel() for p in net.parameters()) for part, net in parts.items()} == manifest["n_params"]
+    renamed = {"rvq": rename_rvq(rvq), "masked": rename_transformer(masked), "residual": rename_transformer(residual)}
+    for part, tensors in renamed.items():
+        own = {key: t.shape for key, t in getattr(model, part).state_dict().items() if "normalizer." not in key}
+        same_layout(f"momask/manifest_{name}", own, {key: {"shape": list(t.shape)} for key, t in tensors.items()})
+    own = {key: t.shape for key, t in parts["length"].state_dict().items()}
+    same_layout(f"momask/manifest_{name}", own, manifest["length_estimator"])
 
 
 def test_weights_of_something_else_are_refused(shared: Path) -> None:
