@@ -21,6 +21,7 @@ from sopo.errors import UserError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+FILES = [f"{folder}{name}" for folder in ("", "*/") for name in (CONFIG_FILE, WEIGHTS_FILE)]  # of a model and its parts
 CHECKPOINTS = Path(__file__).parent / "checkpoints"  # what `make checkpoints` trained, in the package
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -85,7 +86,7 @@ def local_folder(name: str | Path) -> Path:
     from huggingface_hub import snapshot_download  # takes a while to import, and is rarely needed
 
     try:
-        return Path(snapshot_download(str(name), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
+        return Path(snapshot_download(str(name), allow_patterns=FILES))
     # Its errors are of many libraries.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

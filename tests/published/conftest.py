@@ -1,4 +1,4 @@
-"""The recorded manifests, and ``sopo convert`` as a user who made a mistake meets it."""
+"""The recorded manifests, ``sopo convert`` on what a user got wrong, and ``sopo eval`` on what it wrote."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from released import WIDTH, words, write_glove, write_guo
 
 from sopo.cli.main import main
+from sopo.data.layout import FEATURES, TEXTS, write_split, write_statistics
+from sopo.text.pretrained import PretrainedEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -21,24 +25,72 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def manifest(shared: Path) -> Callable[[str], Any]:
     """A recorded list of keys and shapes by its path in the parity folder."""
     return lambda name: json.loads((shared / "parity" / name).read_text())
 
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def no_text_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published text models are not at hand: whatever is asked of them, they say something random."""
+    monkeypatch.setattr(PretrainedEncoder, "encode", lambda self, texts: words(len(texts), self.width))
+
+
+@pytest.fixture(scope="session")
+def worlds(
+    shared: Path, manifest: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, Path]]:
+    """For each data set, a folder of 8 clips in its layout, and the released evaluator, converted, at full size."""
+    root, rng = tmp_path_factory.mktemp("worlds"), np.random.default_rng(0)
+    glove, made = write_glove(root / "glove"), {}
+    for name, entry in (("humanml3d", "t2m"), ("kit", "kit")):
+        data, width = root / f"data-{name}", WIDTH[name]
+        for part in (FEATURES, TEXTS):
+            (data / part).mkdir(parents=True)
+        keys = [f"{i:06d}" for i in range(8)]
+        for key in keys:
+            motion = rng.normal(size=(int(rng.integers(44, 56)), width)) * 0.1
+            np.save(data / FEATURES / f"{key}.npy", motion.astype(np.float32))
+            (data / TEXTS / f"{key}.txt").write_text("a person walks#a/DET person/NOUN walk/VERB#0.0#0.0\n")
+        write_split(data, "test", keys)
+        write_statistics(data, np.zeros(width), np.ones(width))
+        recorded = shared / "parity" / "t2m_evaluator"
+        own = [f"--{what}={recorded / f'evaluator_{entry}_{what}.npy'}" for what in ("mean", "std")]
+        released = write_guo(root / entry, manifest, entry, legacy=entry == "kit")
+        out = root / f"guo-{name}"
+        main(["convert", "guo", str(released), str(out), *own, "--words", f"glove:{glove}", "--dataset", name])
+        made[name] = data, out
+    return made
+
+
+@pytest.fixture
+def measured(worlds: dict[str, tuple[Path, Path]], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs ``sopo eval`` on a converted model: the row of what was measured."""
+
+    def run(dataset: str, *what: str, evaluator: Path | None = None) -> dict[str, Any]:
+        data, guo = worlds[dataset]
+        flags = ["--data", str(data), "--evaluator", str(evaluator or guo), "--out", str(tmp_path / "table.json")]
+        main(["eval", *flags, *what, "--runs", "1", "--pool", "4", "--sampling.steps", "2"])
+        record = json.loads((tmp_path / "table.json").read_text())
+        (row,) = (record[name] for name in record.keys() - {"real", "seed", "environment"})
+        return row
+
+    return run
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs ``sopo convert`` on bad input: exit code 2, one line, which is returned, and nothing written."""
 
     def run(system: str, path: Path, out: Path, *flags: str) -> str:
-        before = sorted(out.parent.iterdir())
+        before = sorted(tmp_path.rglob("*"))
         with pytest.raises(SystemExit) as stopped:
             main(["convert", system, str(path), str(out), *flags])
         assert stopped.value.code == 2
         lines = capsys.readouterr().err.strip().splitlines()
         assert len(lines) == 1 and lines[0].startswith("sopo: "), lines
-        assert sorted(out.parent.iterdir()) == before
+        assert sorted(tmp_path.rglob("*")) == before
         return lines[0]
 
     return run

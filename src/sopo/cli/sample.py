@@ -13,7 +13,9 @@ def _prepare(parser: Parser) -> None:
     parser.add_argument("captions", nargs="+", type=str, help="what the motions should show")
     add_path(parser, "--generator", "folder of a generator", default="shipped/mdm")
     add_path(parser, "--out", "folder for the motions", default="runs/sample")
-    parser.add_argument("--seconds", type=float, default=3.2, help="duration of each motion")
+    parser.add_argument(
+        "--seconds", type=float, default=None, help="duration of each motion (default: as estimated, or 3.2)"
+    )
     parser.add_argument("--repeats", type=int, default=1, help="motions for each caption")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another motion")
     parser.add_class_arguments(Sampling, "sampling")

@@ -11,6 +11,8 @@ from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding
 
+FOLDER = "lengths"  # inside the folder of the generator that it belongs to
+
 
 @dataclass(frozen=True)
 class LengthEstimatorConfig:

@@ -50,8 +50,9 @@ class MDMConfig:
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
-        if self.frames_per_token < 1:
-            raise UserError(f"frames_per_token is {self.frames_per_token}: must be 1 or more")
+        for name in ("frames_per_token", "diffusion_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: must be 1 or more")
         if self.text_in_step_token and not (self.step_token and self.pooled_text):
             raise UserError("text_in_step_token needs step_token and pooled_text: one token of both")
 

@@ -28,6 +28,8 @@ IGNORED = ("clip_model.", "sequence_pos_encoder.", "embed_timestep.sequence_pos_
 # By the width of its vectors: which text model a release was trained with.
 TEXT_ENCODERS = {512: "clip-vit-b32-22", 768: "distilbert"}
 POSITIONS = "sequence_pos_encoder.pe"
+# What args.json may leave unsaid.
+DEFAULTS: dict[str, Any] = {"diffusion_steps": 1000, "mask_frames": False, "emb_trans_dec": False, "use_ema": True}
 SOURCE = "weights of MDM"  # how errors call them where no file is known
 
 
@@ -53,7 +55,11 @@ def _settings(path: Path, given: Given) -> dict[str, Any]:
         raise UserError(
             f"{path}: no args.json beside it; say --diffusion_steps N (50 or 1000) and --mask_frames true|false"
         )
-    known = {"diffusion_steps": 1000, "mask_frames": False, "emb_trans_dec": False, "use_ema": True} | (args or {})
+    known = DEFAULTS | (args or {})
+    for name, default in DEFAULTS.items():
+        if type(known[name]) is not type(default):
+            kind = type(default).__name__
+            raise UserError(f"{path.parent / 'args.json'}: {name} is {known[name]!r}, expected one of type {kind}")
     said = {"diffusion_steps": given.diffusion_steps, "mask_frames": given.mask_frames, "step_token": given.step_token}
     known["step_token"] = known["emb_trans_dec"]
     settings = {name: known[name] if value is None else value for name, value in said.items()}

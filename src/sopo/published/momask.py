@@ -39,6 +39,7 @@ TRANSFORMER = {
 }
 # The frozen text model, and a table of sines that we compute.
 IGNORED = ("clip_model.", "position_enc.pe")
+HEADS = 6  # of both transformers as released
 
 
 def read_momask(path: Path, given: Given) -> MoMask:
@@ -57,15 +58,25 @@ def read_momask(path: Path, given: Given) -> MoMask:
         tensors_of(read_checkpoint(residual), residual, "res_transformer"),
     )
     try:
-        config = config_from_published(*parts)
+        config = config_from_published(*parts, heads=(_heads(masked), _heads(residual)))
         check_dataset(config.features, given, rvq)
         return momask_from_published(*parts, config, read_statistics(rvq, config.features, given))
     except UserError as error:
         raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
-def config_from_published(rvq: Tensors, masked: Tensors, residual: Tensors, heads: int = 6) -> MoMaskConfig:
-    """Sizes read off the shapes; ``heads`` leaves no trace in the weights (it stands in opt.txt).
+def read_length_estimator(path: Path) -> LengthEstimator | None:
+    """The length estimator in the folder of ``read_momask``, None without one; UserError if it does not fit."""
+    file = path / "length_estimator" / "model" / "finest.tar"
+    return (
+        length_estimator_from_published(tensors_of(read_checkpoint(file), file, "estimator")) if file.exists() else None
+    )
+
+
+def config_from_published(
+    rvq: Tensors, masked: Tensors, residual: Tensors, heads: tuple[int, int] = (HEADS, HEADS)
+) -> MoMaskConfig:
+    """Sizes read off the shapes. heads: of the masked and the residual transformer, which leave no trace there.
 
     Raises UserError if the tensors are not those of MoMask's three networks.
     """
@@ -80,8 +91,8 @@ def config_from_published(rvq: Tensors, masked: Tensors, residual: Tensors, head
             down_t=_stages(rvq),
             depth=vq.count("encoder.model.2.1.model."),
         ),
-        masked=_transformer_config(masked, heads, 0.1, "masked transformer's weights"),
-        residual=_transformer_config(residual, heads, 0.2, "residual transformer's weights"),
+        masked=_transformer_config(masked, heads[0], 0.1, "masked transformer's weights"),
+        residual=_transformer_config(residual, heads[1], 0.2, "residual transformer's weights"),
         share_weight="embed_proj_shared_weight" in residual,
     )
 
@@ -151,6 +162,17 @@ def _file(path: Path, folder: str, name: str) -> Path:
     if len(found) != 1:
         raise UserError(f"{path}: has {len(found)} of {folder}/model/{name}, MoMask's folder of a data set has 1")
     return found[0]
+
+
+def _heads(checkpoint: Path) -> int:
+    """``n_heads`` of the opt.txt above a checkpoint's folder, 6 without one; UserError if it does not say."""
+    file = checkpoint.parents[1] / "opt.txt"
+    if not file.is_file():
+        return HEADS
+    said = re.search(r"^n_heads: (\d+)$", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    if not said:
+        raise UserError(f"{file}: has no line 'n_heads: NUMBER'; expected MoMask's settings")
+    return int(said[1])
 
 
 def _rename(tensors: Tensors, names: Mapping[str, str]) -> dict[str, Tensor]:

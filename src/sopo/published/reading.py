@@ -18,6 +18,7 @@ from sopo.errors import UserError
 from sopo.pretrained import read_weights
 
 Tree = Mapping[str, Any]
+SUFFIXES = (".pt", ".pth", ".ckpt", ".tar", ".safetensors")
 
 # Lightning keeps the run's settings beside the weights. Objects of these packages are read as blanks: the names
 # are never looked up, let alone called. Any other name that asks to be called makes the file refused.
@@ -33,8 +34,11 @@ def read_checkpoint(path: Path) -> Tree:
 
     Raises UserError if the file is missing, empty, truncated, no dict, or asks to execute anything.
     """
+    if path.is_dir():
+        inside = ", ".join(sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)[:5])
+        raise UserError(f"{path}: a folder; name the checkpoint inside ({inside or 'none is there'})")
     if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a checkpoint (.pt, .pth, .ckpt, .tar or .safetensors)")
+        raise UserError(f"{path}: no such file; expected a checkpoint ({', '.join(SUFFIXES)})")
     tree = read_weights(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(tree, dict):
         raise UserError(f"{path}: holds a {type(tree).__name__}, expected a dict of tensors (a state_dict)")
@@ -99,16 +103,15 @@ def _read_torch(path: Path) -> Any:
         with safe_globals(blanks), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other pickle protocols; what matters is refused below
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as error:
-        if asked := re.search(r"GLOBAL (\S+)", str(error)):
+    # Damaged files raise nearly anything. What torch says of them is long, and advises to load them unsafely.
+    except Exception as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        if asked:
             raise UserError(
                 f"{path}: refused, because loading it would run {asked[1]}; where you trust it, load it with its own "
                 "code and save the tensors alone: torch.save(model.state_dict(), FILE)"
             ) from error
-        raise UserError(f"{path}: not a checkpoint of torch ({_first_line(error)})") from error
-    # Damaged files raise nearly anything.
-    except Exception as error:
-        raise UserError(f"{path}: empty, truncated or not a checkpoint of torch ({_first_line(error)})") from error
+        raise UserError(f"{path}: empty, truncated, or not a checkpoint that torch can load safely") from error
 
 
 def _blanks(names: list[str]) -> list[Callable | tuple[Callable, str]]:
@@ -119,7 +122,3 @@ def _blanks(names: list[str]) -> list[Callable | tuple[Callable, str]]:
             # Lightning's AttributeDict is filled like the dict that it is.
             found.append((dict if name.endswith("AttributeDict") else _Blank, name))
     return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,43 +7,53 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sopo.batch import as_captions
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
+from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.bvh import write_bvh
 from sopo.motion.decode import decode_joints
+from sopo.pretrained import local_folder
 from sopo.randomness import Draws, derive_seed
 from sopo.recipes.build import load_generator
+from sopo.text.encoder import TextEmbedding
 from sopo.viewer.video import write_video
 
 LIMITS_S = (1.0, 9.8)  # what the generators are trained on
+SECONDS = 3.2  # where neither the user nor a length estimator says
 
 
 def sample(
     captions: Sequence[str],
     generator: Path,
     out: Path,
-    seconds: float,
+    seconds: float | None,
     repeats: int,
     seed: int,
     sampling: Sampling,
 ) -> list[Path]:
-    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.{npy,bvh,gif}``; the paths written."""
-    if not LIMITS_S[0] <= seconds <= LIMITS_S[1]:
+    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.{npy,bvh,gif}``; the paths written.
+
+    seconds: None draws them for each caption where the generator has a length estimator beside it.
+    """
+    if seconds is not None and not LIMITS_S[0] <= seconds <= LIMITS_S[1]:
         raise UserError(f"--seconds is {seconds}: motions last from {LIMITS_S[0]} to {LIMITS_S[1]} seconds")
     if repeats < 1:
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
     model = load_generator(generator)
-    frames = round(seconds * model.skeleton.fps / 4) * 4
-    length = torch.full((len(captions),), frames)
     with torch.inference_mode():
+        text = model.embed(as_captions(captions))
+        length = _lengths(text, local_folder(generator) / FOLDER, seconds, seed, model.skeleton.fps)
         draws = Draws(derive_seed(seed, "sample"), len(captions))
-        x = model.sample(model.embed(as_captions(captions)), length, frames, draws, sampling, repeats)
-        joints = decode_joints(model.decode(x, length.repeat_interleave(repeats)), model.skeleton)
+        x = model.sample(text, length, int(length.max()), draws, sampling, repeats)
+        length = length.repeat_interleave(repeats)
+        joints = decode_joints(model.decode(x, length), model.skeleton)
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for index, motion in enumerate(joints.numpy()):
+    for index, (padded, frames) in enumerate(zip(joints.numpy(), length.tolist(), strict=True)):
+        motion = padded[:frames]
         row, repeat = divmod(index, repeats)
         stem = out / f"{row:02d}_{repeat}"
         np.save(stem.with_suffix(".npy"), motion)
@@ -51,3 +61,12 @@ def sample(
         write_video(stem.with_suffix(".gif"), {"sample": motion}, captions[row], skeleton=model.skeleton)
         written += [stem.with_suffix(suffix) for suffix in (".npy", ".bvh", ".gif")]
     return written
+
+
+def _lengths(text: TextEmbedding, estimator: Path, seconds: float | None, seed: int, fps: float) -> Tensor:
+    """Frames of each caption's motions [N], multiples of 4: as asked for, else as estimated, else ``SECONDS``."""
+    if seconds is None and estimator.is_dir():
+        drawn = LengthEstimator.from_pretrained(estimator).sample(text, Draws(derive_seed(seed, "lengths"), len(text)))
+        least, most = (round(limit * fps / 4) * 4 for limit in LIMITS_S)
+        return drawn.clamp(least, most)
+    return torch.full((len(text),), round((seconds or SECONDS) * fps / 4) * 4)
