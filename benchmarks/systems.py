@@ -1,14 +1,15 @@
 """Cost of the published systems as this package runs them, against the same networks run the plain way.
 
-MDM, MLD and MoMask draw K motions a caption, TMR scores motions; all at their published sizes, with random weights
-and a random text model of CLIP ViT-B/32's size. Plain: padded to the data set's longest motion, the text read again
-at every step, the K samples one after another; scores of one motion at a time.
+MDM, MLD and MoMask draw K motions a caption, TMR and the evaluator of Guo et al. score motions; all at their published
+sizes, with random weights and a random text model of CLIP ViT-B/32's size. Plain: padded to the data set's longest
+motion, the text read again at every step, the K samples one after another; scores of one motion at a time.
 Run: ``python benchmarks/systems.py``; ``--captions 8 --steps 10`` and so on for more than a quick look.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM, MDMConfig
 from sopo.generators.mld import MLD, MLDConfig
 from sopo.generators.momask import MoMask, MoMaskConfig
+from sopo.matching.guo import PUBLISHED as GUO
+from sopo.matching.guo import GuoMatcher
+from sopo.matching.matcher import Matcher
 from sopo.matching.tmr import PUBLISHED, TMR
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding, TextEncoder
@@ -68,12 +72,12 @@ def plain(model: Generator, captions: Sequence[Caption], length: Tensor, samplin
         setattr(part, step, network)
 
 
-def score(model: TMR, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> None:
+def score(model: Matcher, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> None:
     """All at once; a caption that comes again is read once."""
     model.similarity(model.embed_texts(captions), model.embed_motions(motions, length))
 
 
-def score_plainly(model: TMR, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> None:
+def score_plainly(model: Matcher, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> None:
     """One pair at a time, padded."""
     for row, caption in enumerate(captions):
         valid = length[row : row + 1]
@@ -92,7 +96,7 @@ def best_time(work: Callable[[], None], repeats: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="MDM, MLD, MoMask and TMR: batched against the plain way")
+    parser = argparse.ArgumentParser(description="the published systems: batched against the plain way")
     for name, default in (("captions", 4), ("k", 2), ("steps", 3), ("repeats", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
@@ -109,19 +113,21 @@ def main() -> None:
             lambda model=model: ours(model, captions, length, sampling, given.k),
             lambda model=model: plain(model, captions, length, sampling, given.k),
         )
-    matcher = TMR(PUBLISHED["tmr-humanml3d"]).eval()
-    matcher.embedder = RandomText(matcher.embedder.width)
+    tmr = TMR(PUBLISHED["tmr-humanml3d"]).eval()
+    tmr.embedder = RandomText(tmr.embedder.width)
+    guo = GuoMatcher(dataclasses.replace(GUO["guo-humanml3d"], words="hashed-300")).eval()
     motions = torch.randn(given.captions * given.k, LONGEST, 263)
     lengths = length.repeat_interleave(given.k)
     wanted = [caption for caption in captions for _ in range(given.k)]
-    pairs["tmr: scoring"] = (
-        lambda: score(matcher, motions, lengths, wanted),
-        lambda: score_plainly(matcher, motions, lengths, wanted),
-    )
+    for matcher in (tmr, guo):
+        pairs[f"{matcher.kind}: scoring"] = (
+            lambda matcher=matcher: score(matcher, motions, lengths, wanted),
+            lambda matcher=matcher: score_plainly(matcher, motions, lengths, wanted),
+        )
     with torch.no_grad():
         for name, (fast, slow) in pairs.items():
             a, b = best_time(fast, given.repeats), best_time(slow, given.repeats)
-            print(f"{name}: {a:.2f}, plain {b:.2f}: {b / a:.1f} times faster", flush=True)
+            print(f"{name}: {a:.3f}, plain {b:.3f}: {b / a:.1f} times faster", flush=True)
 
 
 if __name__ == "__main__":

@@ -64,11 +64,6 @@ def tensors_of(tree: Tree, path: Path, *names: str) -> dict[str, Tensor]:
     return dict(found)
 
 
-def under_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with ``prefix``, without it."""
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-
-
 class Sizes:
     """Sizes of a model read off the shapes of its tensors; UserError, naming the file, where one is missing."""
 
