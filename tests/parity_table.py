@@ -28,7 +28,7 @@ none is missing and none left over.
 The recordings are not part of this repository: they lie in `../shared/parity` of a development checkout, and the tests
 skip where they are absent. Written on {date} by
 
-    pytest tests/motion tests/data tests/diffusion tests/evaluation tests/matching tests/published \
+    pytest tests/motion tests/data tests/diffusion tests/evaluation tests/matching tests/published \\
         --parity-table docs/parity.md
 
 with torch {torch}, numpy {numpy}, Python {python}, on a CPU ({machine}), float32 unless the recording says otherwise.

@@ -157,14 +157,14 @@ def test_parity_of_retrieval(recorded):
 
 def test_parity_of_fid(recorded):
     data = recorded("fid")
-    parity("metrics/fid", fid(data["gt"], data["gen"]), data["FID"], rtol=1e-4)
+    parity("metrics/fid", fid(data["gt"], data["gen"]), data["FID"], rtol=1e-5)
     parity("metrics/fid: with itself", fid(data["gt"], data["gt"]), data["FID_self"], 1e-6)
     few = data["gt"][:30]  # fewer than dimensions: the covariance has no full rank
     parity(
         "metrics/fid: covariance without full rank",
         fid(data["gt"], few),
         data["FID_rank_deficient_30samples"],
-        rtol=1e-4,
+        rtol=1e-5,
     )
 
 
