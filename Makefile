@@ -30,9 +30,8 @@ format: $(READY) ## let ruff fix and format everything
 checkpoints: $(READY) ## train the shipped checkpoints again, from nothing
 	$(BIN)/python -m sopo.recipes.checkpoints
 
-results: $(READY) ## compare SoPo with its rivals over three seeds, write docs/table1.md
+results: $(READY) ## compare SoPo with its rivals over three seeds, write runs/results/table1.md and .png
 	$(BIN)/sopo bench table1 --out runs/results
-	cp runs/results/table1.md runs/results/table1.png docs/
 
 bench: $(READY) ## time the hot paths
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
