@@ -200,9 +200,15 @@ def test_a_saved_model_comes_back_and_others_are_refused(tmp_path: Path) -> None
 
 
 def test_margin_loss() -> None:
-    a, b = torch.zeros(2, 3), torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 12.0]])
-    assert float(margin_contrastive(a, b, True, 10)) == pytest.approx((25 + 144) / 2, rel=1e-4)
-    assert float(margin_contrastive(a, b, False, 10)) == pytest.approx(25 / 2, rel=1e-4)
+    text = torch.zeros(3, 3)
+    motion = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 12.0], [0.0, 6.0, 0.0]])
+    alone = torch.eye(3, dtype=torch.bool)
+    positive, negative = margin_contrastive(text, motion, alone, 10)
+    assert float(positive) == pytest.approx((25 + 144 + 36) / 3, rel=1e-4)
+    assert float(negative) == pytest.approx((25 + 25 + 16 + 16) / 4, rel=1e-4)  # the second motion is far enough
+    twins = alone.clone()
+    twins[1, 0] = twins[0, 1] = True  # rows 0 and 1 have one caption
+    assert float(margin_contrastive(text, motion, twins, 10)[1]) == pytest.approx((25 + 16 + 16) / 3, rel=1e-4)
 
 
 def test_both_stages_train() -> None:

@@ -36,10 +36,17 @@ def kl_normal(p: tuple[Tensor, Tensor], q: tuple[Tensor, Tensor]) -> Tensor:
     return 0.5 * (ratio.exp() + (mean_p - mean_q) ** 2 / logvar_q.exp() - 1 - ratio).mean()
 
 
-def margin_contrastive(text: Tensor, motion: Tensor, match: bool, margin: float) -> Tensor:
-    """Pairs [B, E]: squared distance where they match, else the squared shortfall from the margin.
+def margin_contrastive(text: Tensor, motion: Tensor, same: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Squared distance of the pairs of a row, and squared shortfall from the margin of all others; [B, E] twice.
 
-    Guo et al., ``ContrastiveLoss`` (text-to-motion, 72df96e), there with margin 10.
+    Guo et al., ``ContrastiveLoss`` (text-to-motion, 72df96e), there with margin 10 and one drawn negative a row.
+    Here every other row is one, but for those under ``same`` [B, B]; the mean is over those within the margin, so that
+    the few hard ones (a wrong side, a wrong tempo) are not drowned by the many easy ones.
     """
-    distance = F.pairwise_distance(text, motion)
-    return (distance if match else (margin - distance).clamp(min=0)).square().mean()
+    distance = torch.cdist(text, motion)
+    shortfall = (
+        (margin - distance)
+        .clamp(min=0)
+        .masked_fill(same | torch.eye(len(same), dtype=torch.bool, device=same.device), 0)
+    )
+    return distance.diagonal().square().mean(), shortfall.square().sum() / (shortfall > 0).sum().clamp(min=1)

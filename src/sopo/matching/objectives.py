@@ -117,8 +117,8 @@ class MovementObjective(nn.Module):
 class GuoObjective(nn.Module):
     """Stage 2: texts near their motions, away from others', with the movement encoder frozen.
 
-    Negatives are the batch shifted by a drawn number of rows (``TextMotionMatchTrainer``, 72df96e; its
-    shift may be 0 and so push true pairs apart, ours is 1..B-1).
+    Published with one drawn negative a row (``TextMotionMatchTrainer``, 72df96e); here all rows with another
+    caption are, without which a small evaluator hardly learns sides and tempi (docs/results.md).
     """
 
     def __init__(self, model: GuoMatcher, statistics: Normalizer, margin: float = 10.0) -> None:
@@ -136,9 +136,7 @@ class GuoObjective(nn.Module):
         motion = self.model.prepare(raw, batch.length, batch.motion.shape[1])
         motions = self.model.encode_motions(motion, batch.length)
         texts = self.model.encode_captions(batch.captions)
-        shift = 1 + int(draws.integers(len(batch) - 1)[0])
-        parts = {
-            "positive": margin_contrastive(texts, motions, True, self.margin),
-            "negative": margin_contrastive(texts, motions.roll(shift, 0), False, self.margin),
-        }
-        return parts["positive"] + parts["negative"], {name: part.detach() for name, part in parts.items()}
+        told = [caption.text for caption in batch.captions]
+        same = torch.tensor([[one == other for other in told] for one in told], device=motions.device)
+        positive, negative = margin_contrastive(texts, motions, same, self.margin)
+        return positive + negative, {"positive": positive.detach(), "negative": negative.detach()}
