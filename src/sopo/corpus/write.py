@@ -34,7 +34,8 @@ class CorpusConfig:
     train, val, test: clips. held_out: share of all compositions of actions that only the test split shows (val
     shares training's). wrong_share, coarse_share: of the training captions, those with a mistake (a side,
     direction, tempo, count or the order) and those with a part left out. test_coarse_share: the latter for val
-    and test, whose captions are never wrong. captions: at most so many a clip, 3 at least. skeleton: humanml3d for 22
+    and test, whose captions are never wrong. test_actions: the least number of actions of a test clip, 4 at most;
+    with 1 it is as easy as training. captions: at most so many a clip, 3 at least. skeleton: humanml3d for 22
     joints in metres at 20 fps, kit for 21 joints in KIT-ML's units at 12.5 fps.
     """
 
@@ -46,6 +47,7 @@ class CorpusConfig:
     wrong_share: float = 0.2
     coarse_share: float = 0.25
     test_coarse_share: float = 0.1
+    test_actions: int = 3
     captions: int = 4
     skeleton: Literal["humanml3d", "kit"] = "humanml3d"
 
@@ -58,6 +60,8 @@ class CorpusConfig:
             raise UserError("wrong_share and coarse_share: need shares that add up to at most 1")
         if not 0 <= self.test_coarse_share <= 1:
             raise UserError(f"test_coarse_share={self.test_coarse_share}: needs a share from 0 to 1")
+        if not 1 <= self.test_actions <= 4:
+            raise UserError(f"test_actions={self.test_actions}: a clip has 1 to 4 actions")
         if self.captions < 3:
             raise UserError(f"captions={self.captions}: needs at least 3 a clip")
 
@@ -78,6 +82,8 @@ def make_clip(config: CorpusConfig, split: str, index: int, key: str) -> Clip:
     while True:
         program = sample_program(rng)
         if program.held_out(config.held_out) != (split == "test"):
+            continue
+        if split == "test" and len(program.actions) < config.test_actions:
             continue
         if (joints := compose(program, rng)) is not None:
             break

@@ -1,7 +1,8 @@
 """The recipe of the shipped checkpoints: `make checkpoints`.
 
 The procedural corpus, then reward, evaluator and a generator of each family, each with its own seed; an
-interrupted call goes on where it stopped. Nothing but the procedural corpus is seen.
+interrupted call goes on where it stopped. Nothing but the procedural corpus is seen. Reward and evaluator learn from a
+corpus of their own, larger and without wrong captions, as judges should know better than what they judge.
 """
 
 from __future__ import annotations
@@ -26,16 +27,18 @@ from sopo.recipes.pretrain import (
 )
 from sopo.training.loop import LoopConfig
 
-TRAIN_CLIPS = 6000
+CORPUS = CorpusConfig(train=6000)
+JUDGES_CORPUS = CorpusConfig(train=12000, val=64, test=64, seed=100, wrong_share=0.0, coarse_share=0.15)
 SHIPPED = ("reward", "evaluator", "mdm", "mld", "momask")
 HALF = ("mld", "momask")  # stored in half precision, for the size of the package; computed in single as the others
 
 
 def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     """Train everything in ``work``, then write the models (not their logs) to ``out``."""
-    data = made_corpus(work / "data", CorpusConfig(train=TRAIN_CLIPS))
-    train_reward(data, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
-    train_evaluator(data, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
+    judges = made_corpus(work / "judges", JUDGES_CORPUS)
+    train_reward(judges, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
+    train_evaluator(judges, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
+    data = made_corpus(work / "data", CORPUS)
     train_mdm(data, work / "mdm", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
     train_vae(data, work / "vae", presets.VAE_PRESETS["small"], LoopConfig(**presets.LOOP_VAE))
     train_mld(data, work / "vae", work / "mld", presets.MLD_PRESETS["small"], LoopConfig(**presets.LOOP_MLD))

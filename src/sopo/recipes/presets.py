@@ -116,21 +116,15 @@ LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 8000, "seed": 5}
 LOOP_RVQ: dict[str, Any] = LOOP_GENERATOR | {"steps": 2000, "warmup": 100, "ema": 0.0, "seed": 6}
 LOOP_MOMASK: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 7}
 LOOP_REWARD: dict[str, Any] = {
-    "steps": 2000,
-    "batch_size": 64,
-    "learning_rate": 5e-4,
-    "warmup": 100,
-    "decay": "cosine",
-    "seed": 2,
-}
-LOOP_EVALUATOR: dict[str, Any] = {
-    "steps": 1500,
+    "steps": 5000,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "warmup": 100,
     "decay": "cosine",
-    "seed": 3,
+    "ema": 0.99,
+    "seed": 2,
 }
+LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "seed": 3}
 
 
 def preset(rows: dict[str, Any], name: str) -> Any:

@@ -28,6 +28,7 @@ from sopo.recipes.build import check_features, load_dataset
 from sopo.recipes.record import save_model, write_run
 from sopo.training.loop import LoopConfig, fit
 
+MOVEMENT_STEPS = 800  # of the evaluator's first stage, at most: an autoencoder of movements is soon good enough
 LATENT_CLIPS = 2048  # enough for the mean and deviation of a latent
 ModelT = TypeVar("ModelT", bound=Generator | MotionVAE | RVQVAE)
 
@@ -139,7 +140,7 @@ def train_evaluator(data: Path, out: Path, model: GuoConfig, loop: LoopConfig) -
     matcher.set_statistics(*statistics(dataset))
     write_run(out / "run", {"data": str(data)}, matcher.config, loop)
     batches = training_batches(dataset, loop)
-    first = dataclasses.replace(loop, steps=max(1, loop.steps // 4))
+    first = dataclasses.replace(loop, steps=max(1, min(MOVEMENT_STEPS, loop.steps // 4)))
     movement = MovementObjective(matcher, dataset.normalizer)
     fit(movement.train(), batches, first, out / "run" / "movement", "training the evaluator, stage 1 of 2")
     matching = GuoObjective(matcher, dataset.normalizer)
