@@ -22,7 +22,8 @@ from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.batches import pair_batches, training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.recipes.fingerprints import data_hash, model_hash
-from sopo.recipes.record import save_model, write_run
+from sopo.recipes.record import save_model
+from sopo.recipes.resume import write_run
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau
 from sopo.training.loop import Batches, LoopConfig, fit

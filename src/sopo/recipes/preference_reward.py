@@ -19,7 +19,8 @@ from sopo.evaluation.sources import as_features
 from sopo.matching.tmr import TMR
 from sopo.motion.skeleton import skeleton_for_features
 from sopo.recipes.build import load_matcher
-from sopo.recipes.record import save_model, write_json, write_run
+from sopo.recipes.record import save_model, write_json
+from sopo.recipes.resume import write_run
 from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryConfig, choice_loss
 
 COLUMNS = ("caption", "motion_a", "motion_b", "preferred")

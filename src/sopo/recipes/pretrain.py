@@ -25,7 +25,8 @@ from sopo.matching.tmr import TMR, TMRConfig
 from sopo.randomness import Draws, numpy_rng
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import check_features, load_dataset
-from sopo.recipes.record import save_model, write_run
+from sopo.recipes.record import save_model
+from sopo.recipes.resume import write_run
 from sopo.training.loop import LoopConfig, fit
 
 MOVEMENT_STEPS = 800  # of the evaluator's first stage, at most: an autoencoder of movements is soon good enough

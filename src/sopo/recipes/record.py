@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
@@ -39,19 +38,6 @@ def provenance() -> str:
     facts = environment()
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return f"Written by `{command}` on {datetime.date.today()} ({facts['machine']}, torch {facts['packages']['torch']})"
-
-
-def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:
-    """Write ``folder/run.json``: the settings, each config dataclass under its name, the environment.
-
-    Of several processes the first alone writes.
-    """
-    if not PartialState().is_main_process:
-        return
-    record = dict(settings)
-    for config in configs:
-        record[type(config).__name__] = dataclasses.asdict(config)
-    write_json(folder / "run.json", {**record, "environment": environment()})
 
 
 def save_model(model: Pretrained, folder: Path) -> None:
