@@ -92,6 +92,14 @@ def test_the_test_split_holds_only_unseen_compositions(small_corpus):
     assert len(keys["test"]) > 45
 
 
+def test_test_clips_are_long_programs(small_corpus, small):
+    actions: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    for entry in entries(small_corpus):
+        actions[entry["split"]].append(len(Program.from_json(entry["program"]).actions))
+    assert min(actions["train"]) == 1
+    assert min(actions["test"]) == small.test_actions == 3
+
+
 def test_captions_are_on_record_with_their_faults(small_corpus, small):
     folder = MotionFolder(small_corpus)
     kinds: dict[str, Counter[str]] = {"train": Counter(), "val": Counter(), "test": Counter()}

@@ -24,6 +24,7 @@ from sopo.pretrained import CONFIG_FILE, local_folder
 from sopo.randomness import numpy_rng
 from sopo.recipes.align import align
 from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher, load_reward
+from sopo.recipes.corpus import ALIGNMENT_CORPUS
 from sopo.recipes.evaluate import measure
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.jobs import Job
@@ -49,7 +50,7 @@ class BenchConfig:
     steps: int = LOOP_STABLE["steps"]
     seeds: tuple[int, ...] = (0, 1, 2)
     runs: int = 20
-    corpus: CorpusConfig = field(default_factory=CorpusConfig)  # made where no data are given
+    corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
     mining: MineConfig = field(default_factory=lambda: MineConfig(half=True))
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))  # of what is measured
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sopo.corpus.write import CorpusConfig
 from sopo.data.dataset import MotionDataset
 from sopo.diffusion.schedule import Sampling
 from sopo.evaluation.protocol import ProtocolConfig, Table
@@ -16,7 +15,7 @@ from sopo.preference.objective import PreferenceConfig
 from sopo.pretrained import CHECKPOINTS, shipped
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
-from sopo.recipes.corpus import made_corpus
+from sopo.recipes.corpus import ALIGNMENT_CORPUS, made_corpus
 from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
@@ -48,7 +47,9 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     """Write ``out/results.json`` and ``out/report.html``; a second call goes on where the first stopped."""
     start = time.monotonic()
     generator, reward, evaluator = (shipped(name, checkpoints) for name in (config.generator, "reward", "evaluator"))
-    size = CorpusConfig(train=config.train_clips, val=0, test=config.test_clips, seed=config.seed)
+    size = dataclasses.replace(
+        ALIGNMENT_CORPUS, train=config.train_clips, val=0, test=config.test_clips, seed=config.seed
+    )
     data = made_corpus(out / "data", size)
     preference = PreferenceConfig(**PRESETS["stable"])
     loop = LoopConfig(**(LOOP_STABLE | {"steps": config.steps, "seed": config.seed}))
