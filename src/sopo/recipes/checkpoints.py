@@ -2,7 +2,9 @@
 
 The procedural corpus, then reward, evaluator and a generator of each family, each with its own seed; an
 interrupted call goes on where it stopped. Nothing but the procedural corpus is seen. Reward and evaluator learn from a
-corpus of their own, larger and without wrong captions, as judges should know better than what they judge.
+corpus of their own, larger and without wrong captions, as judges should know better than what they judge. A generator
+is pre-trained on captions of which some are wrong, then fine-tuned on the same clips without those: what is left for a
+preference is what plain training no longer mends.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from sopo.corpus.write import CorpusConfig
+from sopo.preference.objective import PreferenceConfig
 from sopo.pretrained import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE, read_weights
 from sopo.recipes import presets
+from sopo.recipes.align import align
 from sopo.recipes.build import load_generator
-from sopo.recipes.corpus import made_corpus
+from sopo.recipes.corpus import ALIGNMENT_CORPUS, RAW_CORPUS, made_corpus
 from sopo.recipes.pretrain import (
     train_evaluator,
     train_mdm,
@@ -27,9 +31,9 @@ from sopo.recipes.pretrain import (
 )
 from sopo.training.loop import LoopConfig
 
-CORPUS = CorpusConfig(train=6000)
 JUDGES_CORPUS = CorpusConfig(train=12000, val=64, test=64, seed=100, wrong_share=0.0, coarse_share=0.15)
-SHIPPED = ("reward", "evaluator", "mdm", "mld", "momask")
+GENERATORS = ("mdm", "mld", "momask")
+SHIPPED = ("reward", "evaluator", *GENERATORS)
 HALF = ("mld", "momask")  # stored in half precision, for the size of the package; computed in single as the others
 
 
@@ -38,13 +42,16 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     judges = made_corpus(work / "judges", JUDGES_CORPUS)
     train_reward(judges, work / "reward", presets.TMR_SMALL, LoopConfig(**presets.LOOP_REWARD))
     train_evaluator(judges, work / "evaluator", presets.GUO_SMALL, LoopConfig(**presets.LOOP_EVALUATOR))
-    data = made_corpus(work / "data", CORPUS)
-    train_mdm(data, work / "mdm", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
-    train_vae(data, work / "vae", presets.VAE_PRESETS["small"], LoopConfig(**presets.LOOP_VAE))
-    train_mld(data, work / "vae", work / "mld", presets.MLD_PRESETS["small"], LoopConfig(**presets.LOOP_MLD))
-    train_rvq(data, work / "rvq", presets.RVQ_PRESETS["small"], LoopConfig(**presets.LOOP_RVQ))
+    raw, pretrained = made_corpus(work / "raw", RAW_CORPUS), work / "pretrained"
+    train_mdm(raw, pretrained / "mdm", presets.MDM_PRESETS["small"], LoopConfig(**presets.LOOP_GENERATOR))
+    train_vae(raw, work / "vae", presets.VAE_PRESETS["small"], LoopConfig(**presets.LOOP_VAE))
+    train_mld(raw, work / "vae", pretrained / "mld", presets.MLD_PRESETS["small"], LoopConfig(**presets.LOOP_MLD))
+    train_rvq(raw, work / "rvq", presets.RVQ_PRESETS["small"], LoopConfig(**presets.LOOP_RVQ))
     momask = presets.MOMASK_PRESETS["small"]
-    train_momask(data, work / "rvq", work / "momask", momask, LoopConfig(**presets.LOOP_MOMASK))
+    train_momask(raw, work / "rvq", pretrained / "momask", momask, LoopConfig(**presets.LOOP_MOMASK))
+    tuning, loop = made_corpus(work / "data", ALIGNMENT_CORPUS), LoopConfig(**presets.LOOP_TUNING)
+    for name in GENERATORS:
+        align(tuning, pretrained / name, str(work / "reward"), work / name, PreferenceConfig(method="sft"), loop)
     for name in SHIPPED:
         ship(work / name, out / name, half=name in HALF)
 

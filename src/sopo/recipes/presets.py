@@ -24,16 +24,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "C": 2.0,
         "beta": 1.0,
         "K": 2,
-        "scale": 100.0,
+        "scale": 300.0,
         "rollout": Sampling("ddim", 5, 1.0),
     },
 }
 
 LOOP_STABLE: dict[str, Any] = {
     "learning_rate": 1e-4,
-    "warmup": 10,
-    "ema": 0.98,
-    "batch_size": 32,
+    "warmup": 50,
+    "decay": "cosine",
+    "ema": 0.99,
+    "batch_size": 64,
     "steps": 300,
 }
 
@@ -115,6 +116,16 @@ LOOP_VAE: dict[str, Any] = LOOP_GENERATOR | {"steps": 7000, "batch_size": 32, "s
 LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 8000, "seed": 5}
 LOOP_RVQ: dict[str, Any] = LOOP_GENERATOR | {"steps": 2000, "warmup": 100, "ema": 0.0, "seed": 6}
 LOOP_MOMASK: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 7}
+# The second stage of the shipped generators: plain fine-tuning on captions without mistakes.
+LOOP_TUNING: dict[str, Any] = {
+    "steps": 1500,
+    "batch_size": 64,
+    "learning_rate": 5e-4,
+    "warmup": 50,
+    "decay": "cosine",
+    "ema": 0.99,
+    "seed": 1,
+}
 LOOP_REWARD: dict[str, Any] = {
     "steps": 5000,
     "batch_size": 64,
