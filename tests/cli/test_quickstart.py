@@ -15,7 +15,7 @@ COLUMNS = {"R@1", "R@2", "R@3", "MMDist", "FID", "Diversity", "rule_accuracy", "
 @pytest.mark.slow
 def test_quickstart(tmp_path: Path) -> None:
     out = tmp_path / "quickstart"
-    size = ["--train_clips", "48", "--test_clips", "40", "--steps", "2", "--runs", "2", "--sampling.steps", "2"]
+    size = ["--train_clips", "72", "--test_clips", "40", "--steps", "2", "--runs", "2", "--sampling.steps", "2"]
     main(["quickstart", "--out", str(out), *size])
     results = json.loads((out / "results.json").read_text())
     for row in ("base", "aligned", "real"):

@@ -116,4 +116,4 @@ def test_the_command(world, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert stopped.value.code == 2 and "lora.rank is -2" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["align", *models, *small, "--lora.rank", "3", "--steps", "2"])
-    assert "belongs to another model" in capsys.readouterr().err
+    assert "LoRAConfig.rank (2, now 3)" in capsys.readouterr().err

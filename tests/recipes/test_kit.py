@@ -120,7 +120,7 @@ def test_bodies_do_not_mix(kit: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     ):
         capsys.readouterr()
         with pytest.raises(SystemExit) as stopped:
-            main(words)
+            main([*words, "--batch_size", "4"] if words[0] == "align" else words)
         lines = capsys.readouterr().err.strip().splitlines()
         assert stopped.value.code == 2 and len(lines) == 1, lines
         assert "263" in lines[0] and "251" in lines[0]
