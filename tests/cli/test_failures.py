@@ -44,6 +44,7 @@ def corpus(tmp_path: Path) -> Path:
             ["align", "--method", "ppo", "--generator", GENERATOR, "--reward", REWARD, "--data", "x", "--out", "y"],
             "sopo",
         ),
+        (["align", "--generator", GENERATOR, "--data", "x", "--out", "y"], "give --reward"),
         (["align", "--generator", "gone", "--reward", REWARD, "--data", "x", "--out", "y"], "gone"),
         (["align", "--generator", REWARD, "--reward", REWARD, "--data", "x", "--out", "y"], "not a generator"),
         (["align", "--generator", GENERATOR, "--reward", REWARD, "--data", "gone", "--out", "y"], "gone"),

@@ -22,7 +22,10 @@ def add_run(parser: Parser, loop: dict[str, Any]) -> None:
     add_path(parser, "--generator", "folder of the generator to align")
     add_path(parser, "--data", "folder in the HumanML3D layout")
     parser.add_argument(
-        "--reward", type=str, required=True, help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical"
+        "--reward",
+        type=str,
+        default=None,
+        help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical; sft and the mined pairs need none",
     )
     parser.add_argument(
         "--pairs", type=Path, default=None, help="file of `sopo pairs mine`, for dpo, dpo-ranked and modipo"

@@ -51,7 +51,7 @@ class Alignment:
 def align(
     data: Path,
     generator: Path,
-    reward: str | Path,
+    reward: str | Path | None,
     out: Path,
     preference: PreferenceConfig,
     loop: LoopConfig,
@@ -60,6 +60,7 @@ def align(
 ) -> Generator:
     """Fine-tune the generator saved in ``generator``; the result is saved in ``out``, its log in ``out/run``.
 
+    reward: of the methods that sample the policy, which alone need one.
     pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
     lora: train a low-rank change of the weights instead of the weights; what is saved holds it merged.
     """
@@ -81,7 +82,7 @@ def align(
 def prepare(
     data: Path,
     generator: Path,
-    reward: str | Path,
+    reward: str | Path | None,
     preference: PreferenceConfig,
     loop: LoopConfig,
     pairs: Path | None = None,
@@ -91,9 +92,11 @@ def prepare(
     method = method_by_name(preference.method)
     if pairs is not None and not method.needs_pairs:
         raise UserError(f"method {preference.method} takes no mined pairs: leave --pairs out, or choose dpo or modipo")
+    if reward is None and method.samples_policy:
+        raise UserError(f"method {preference.method} scores samples of the policy: give --reward")
     policy = load_generator(generator)
     dataset = load_dataset(data, "train", policy)
-    settings: dict[str, Any] = {"data": str(data), "generator": str(generator), "reward": str(reward)}
+    settings: dict[str, Any] = {"data": str(data), "generator": str(generator), "reward": reward and str(reward)}
     scorer, tau, mined = None, 0.0, None
     captions = sum(len(item.captions) for item in dataset.items)
     spent, each_step = 0.0, 0.0
@@ -107,7 +110,7 @@ def prepare(
         spent = store.scores.size / captions
         best, worst = (quantiles(torch.from_numpy(store.scores[:, k])) for k in (0, -1))
         settings |= {"pairs": str(pairs), "mined": store.origin, "rewards": {"best": best, "worst": worst}}
-    if method.samples_policy:
+    if method.samples_policy and reward is not None:
         scorer = load_reward(reward, policy.config.features)
         real = real_rewards(dataset, scorer, loop.seed)
         tau = resolve_tau(preference.tau, real, scorer.range)

@@ -51,7 +51,7 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     train_momask(raw, work / "rvq", pretrained / "momask", momask, LoopConfig(**presets.LOOP_MOMASK))
     tuning, loop = made_corpus(work / "data", ALIGNMENT_CORPUS), LoopConfig(**presets.LOOP_TUNING)
     for name in GENERATORS:
-        align(tuning, pretrained / name, str(work / "reward"), work / name, PreferenceConfig(method="sft"), loop)
+        align(tuning, pretrained / name, None, work / name, PreferenceConfig(method="sft"), loop)
     for name in SHIPPED:
         ship(work / name, out / name, half=name in HALF)
 
