@@ -18,7 +18,7 @@ from sopo.recipes.align import align
 from sopo.recipes.bench import bench, table1, table4
 from sopo.recipes.bench_grid import BenchConfig, Models
 from sopo.recipes.mine import MineConfig
-from sopo.recipes.presets import LOOP_STABLE, PRESETS
+from sopo.recipes.presets import LOOP_STABLE, PRESETS, stable
 from sopo.reports.bench import PUBLISHED, published_rows
 from sopo.reports.tables import from_json
 
@@ -99,7 +99,7 @@ def test_a_stopped_grid_goes_on_and_gives_the_same_table(
 def test_rows_are_evaluated_in_pairs(world, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that did not move has its base's every value: the runs share captions, crops and noise."""
     monkeypatch.setitem(LOOP_STABLE, "learning_rate", 1e-12)
-    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models: table4(models)[:1]})
+    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind: table4(models, kind)[:1]})
     table, _ = bench("table4", tmp_path, models, dataclasses.replace(CONFIG, seeds=(0,)), world.data)
     base, same = table["mdm"], table["mdm + dsopo"]
     for column in base.keys() - {"time"}:
@@ -110,21 +110,22 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
     world, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRESETS["stable"], "tau", "q0.1")
-    rows = table4(models)
+    rows = table4(models, "mdm")
     assert [row.name for row in rows[:4]] == ["dsopo", "sopo-without-vu", "usopo", "sopo"]
     assert len(rows) == 16 and len({row.preference for row in rows}) == 14  # tau = q0.1 and K = 2 are the preset's
     chosen = [rows[3], *(row for row in rows if row.name in ("sopo (tau = q0.1)", "sopo (tau = 0.50)"))]
-    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models: chosen})
+    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind: chosen})
     table, _ = bench("table4", tmp_path, models, dataclasses.replace(CONFIG, seeds=(0,), runs=1), world.data)
     assert sorted(path.name for path in (tmp_path / "mdm").iterdir()) == ["base", "sopo-0", "sopo-tau-0.50-0"]
     assert repr(table["mdm + sopo"]) == repr(table["mdm + sopo (tau = q0.1)"])
 
 
-def test_all_cells_start_from_the_preset(models: Models) -> None:
-    for setting in (*table1(models), *table4(models)):
+@pytest.mark.parametrize("kind", ["mdm", "mld", "momask"])
+def test_all_cells_start_from_the_preset_of_their_generator(models: Models, kind: str) -> None:
+    for setting in (*table1(models, kind), *table4(models, kind)):
         for name in ("beta", "C", "scale", "rollout"):
             default = getattr(setting.preference, name)
-            assert PRESETS["stable"].get(name, default) == default
+            assert stable(kind).get(name, default) == default
 
 
 def test_what_is_optimised_does_not_measure(world, models: Models, tmp_path: Path) -> None:

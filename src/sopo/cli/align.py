@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
+from sopo.errors import UserError
 from sopo.nn.lora import LoRAConfig
 from sopo.preference.objective import PreferenceConfig
+from sopo.pretrained import local_folder, read_config
 from sopo.recipes.align import align
-from sopo.recipes.presets import LOOP_STABLE, PRESETS
+from sopo.recipes.presets import LOOP_STABLE, PRESETS, stable
 from sopo.training.loop import LoopConfig
 
 
@@ -62,8 +65,13 @@ def _run(flags: Namespace) -> None:
 def preset_flags(arguments: Sequence[str]) -> list[str]:
     """The settings of the ``--preset`` among the arguments as flags, to stand before the user's own."""
     before = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    before.add_argument("--preset")
-    row = PRESETS.get(before.parse_known_args(arguments)[0].preset, {})
+    before.add_argument("--preset", default="stable")
+    before.add_argument("--generator")
+    given = before.parse_known_args(arguments)[0]
+    row = PRESETS.get(given.preset, {})
+    if given.preset == "stable" and given.generator:
+        with suppress(UserError):  # a folder that is none is refused where it is loaded
+            row = stable(read_config(local_folder(given.generator)).get("kind", ""))
     return [f"--{name}={value}" for name, value in flat(row).items()]
 
 

@@ -18,7 +18,7 @@ from sopo.recipes.build import load_matcher, reward_terms
 from sopo.recipes.corpus import made_corpus
 from sopo.recipes.fingerprints import model_hash
 from sopo.recipes.jobs import run_jobs
-from sopo.recipes.presets import PRESETS
+from sopo.recipes.presets import stable
 from sopo.recipes.record import environment, provenance, write_json
 from sopo.reports.bench import TIME, published_rows, write_pages
 from sopo.reports.results import REAL
@@ -29,33 +29,33 @@ TAUS = ("0.40", "0.45", "0.50", "0.55", "0.60", "q0.05", "q0.1", "q0.25", "q0.5"
 KS = (2, 4, 8)
 
 
-def table1(models: Models) -> list[Setting]:
-    """The alignment methods, all from the ``stable`` preset."""
-    stable = partial(_stable, models.reward)
-    rows = [stable("sft"), stable("modipo", "modipo-T")]
+def table1(models: Models, kind: str) -> list[Setting]:
+    """The alignment methods for a generator of that kind, all from the ``stable`` preset."""
+    row = partial(_row, kind, models.reward)
+    rows = [row("sft"), row("modipo", "modipo-T")]
     if models.reward_guo is None:
         line = "modipo-G is left out: give --reward_guo FOLDER, a Guo matcher that is not the evaluator"
         console.print(line, highlight=False, markup=False)
     else:
-        rows.append(_stable(models.reward_guo, "modipo", "modipo-G"))
-    return [*rows, stable("dpo"), stable("online-dpo"), stable("sopo")]
+        rows.append(_row(kind, models.reward_guo, "modipo", "modipo-G"))
+    return [*rows, row("dpo"), row("online-dpo"), row("sopo")]
 
 
-def table4(models: Models) -> list[Setting]:
+def table4(models: Models, kind: str) -> list[Setting]:
     """The ablations: objectives, tau and K, each around the ``stable`` preset."""
-    stable = partial(_stable, models.reward)
+    row = partial(_row, kind, models.reward)
     return [
-        *(stable(method) for method in ("dsopo", "sopo-without-vu", "usopo", "sopo")),
-        *(stable("sopo", f"sopo (tau = {tau})", tau=tau) for tau in TAUS),
-        *(stable("sopo", f"sopo (K = {K})", K=K) for K in KS),
+        *(row(method) for method in ("dsopo", "sopo-without-vu", "usopo", "sopo")),
+        *(row("sopo", f"sopo (tau = {tau})", tau=tau) for tau in TAUS),
+        *(row("sopo", f"sopo (K = {K})", K=K) for K in KS),
     ]
 
 
 TABLES = {"table1": table1, "table4": table4}
 
 
-def _stable(reward: str, method: str, name: str = "", **changes: Any) -> Setting:
-    preference = PreferenceConfig(**(PRESETS["stable"] | {"method": method} | changes))
+def _row(kind: str, reward: str, method: str, name: str = "", **changes: Any) -> Setting:
+    preference = PreferenceConfig(**(stable(kind) | {"method": method} | changes))
     return Setting(name or method, preference, reward if method_by_name(method).needs_pairs else None)
 
 
@@ -73,12 +73,12 @@ def bench(
     kinds = [read_config(local_folder(folder))["kind"] for folder in models.generators]
     if len(set(models.generators)) < len(kinds):
         raise UserError("generator: a folder is named twice")
-    settings = TABLES[name](models)
+    settings = {kind: TABLES[name](models, kind) for kind in kinds}
     data = data or made_corpus(out / "data", config.corpus)
     grids = []
     for kind, folder in zip(kinds, models.generators, strict=True):
         label = kind if kinds.count(kind) == 1 else f"{kind} ({folder})"
-        grids.append(Grid(label, folder, out / slug(label), data, settings, models, config))
+        grids.append(Grid(label, folder, out / slug(label), data, settings[kind], models, config))
     run_jobs([job for grid in grids for job in grid.jobs()])
     table: Table = {}
     bases: dict[str, str] = {}
@@ -101,7 +101,7 @@ def bench(
         "published": as_json(published_rows(name)[0]),
         "config": dataclasses.asdict(config),
         "models": dataclasses.asdict(models),
-        "settings": [dataclasses.asdict(setting) for setting in settings],
+        "settings": {kind: [dataclasses.asdict(row) for row in rows] for kind, rows in settings.items()},
         "cells": as_json(cells),
         "environment": environment(),
     }

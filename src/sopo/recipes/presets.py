@@ -29,6 +29,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Of ``stable``, for families whose nll is no mean squared error: MoMask's is in nats a token.
+SCALES = {"momask": 20.0}
+
 LOOP_STABLE: dict[str, Any] = {
     "learning_rate": 1e-4,
     "warmup": 50,
@@ -136,6 +139,11 @@ LOOP_REWARD: dict[str, Any] = {
     "seed": 2,
 }
 LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "seed": 3}
+
+
+def stable(kind: str) -> dict[str, Any]:
+    """The ``stable`` preference settings for generators of a kind."""
+    return PRESETS["stable"] | ({"scale": SCALES[kind]} if kind in SCALES else {})
 
 
 def preset(rows: dict[str, Any], name: str) -> Any:

@@ -18,7 +18,7 @@ from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_
 from sopo.recipes.corpus import ALIGNMENT_CORPUS, made_corpus
 from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
-from sopo.recipes.presets import LOOP_STABLE, PRESETS
+from sopo.recipes.presets import LOOP_STABLE, stable
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.sources import Drawing, generator_source
 from sopo.reports.page import COLUMNS, Estimate, Report, write_page
@@ -51,7 +51,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
         ALIGNMENT_CORPUS, train=config.train_clips, val=0, test=config.test_clips, seed=config.seed
     )
     data = made_corpus(out / "data", size)
-    preference = PreferenceConfig(**PRESETS["stable"])
+    preference = PreferenceConfig(**stable(config.generator))
     loop = LoopConfig(**(LOOP_STABLE | {"steps": config.steps, "seed": config.seed}))
     aligned = align(data, generator, reward, out / "aligned", preference, loop)
     base = load_generator(generator)

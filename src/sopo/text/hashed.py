@@ -13,11 +13,8 @@ from torch import Tensor
 
 from sopo.text.encoder import TextEmbedding, TextEncoder, masked_mean, pad_tokens
 
-GRAMS = (
-    3,
-    4,
-    5,
-)  # as fastText: long enough to tell "left" from "lift", short enough to join "walk" and "walks"
+# As fastText: long enough to tell "left" from "lift", short enough to join "walk" and "walks".
+GRAMS = (3, 4, 5)
 MAX_TOKENS = 40
 WORD = re.compile(r"\w+(?:'\w+)*")
 
