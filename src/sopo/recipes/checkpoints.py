@@ -49,8 +49,9 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     train_rvq(raw, work / "rvq", presets.RVQ_PRESETS["small"], LoopConfig(**presets.LOOP_RVQ))
     momask = presets.MOMASK_PRESETS["small"]
     train_momask(raw, work / "rvq", pretrained / "momask", momask, LoopConfig(**presets.LOOP_MOMASK))
-    tuning, loop = made_corpus(work / "data", ALIGNMENT_CORPUS), LoopConfig(**presets.LOOP_TUNING)
+    tuning = made_corpus(work / "data", ALIGNMENT_CORPUS)
     for name in GENERATORS:
+        loop = LoopConfig(**presets.LOOP_TUNINGS[name])
         align(tuning, pretrained / name, None, work / name, PreferenceConfig(method="sft"), loop)
     for name in SHIPPED:
         ship(work / name, out / name, half=name in HALF)

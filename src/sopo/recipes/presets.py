@@ -119,15 +119,12 @@ LOOP_VAE: dict[str, Any] = LOOP_GENERATOR | {"steps": 7000, "batch_size": 32, "s
 LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 8000, "seed": 5}
 LOOP_RVQ: dict[str, Any] = LOOP_GENERATOR | {"steps": 2000, "warmup": 100, "ema": 0.0, "seed": 6}
 LOOP_MOMASK: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 7}
-# The second stage of the shipped generators: plain fine-tuning on captions without mistakes.
-LOOP_TUNING: dict[str, Any] = {
-    "steps": 1500,
-    "batch_size": 64,
-    "learning_rate": 5e-4,
-    "warmup": 50,
-    "decay": "cosine",
-    "ema": 0.99,
-    "seed": 1,
+# The second stage of the shipped generators, to their plateau: plain fine-tuning on captions without mistakes.
+LOOP_TUNING: dict[str, Any] = LOOP_GENERATOR | {"steps": 1500, "learning_rate": 5e-4, "warmup": 50, "ema": 0.99}
+LOOP_TUNINGS: dict[str, dict[str, Any]] = {
+    "mdm": LOOP_TUNING | {"steps": 8000, "learning_rate": 1e-3, "ema": 0.999, "checkpoint_every": 1000},
+    "mld": LOOP_TUNING,
+    "momask": LOOP_TUNING,
 }
 LOOP_REWARD: dict[str, Any] = {
     "steps": 5000,
