@@ -13,10 +13,11 @@ from sopo.data.encoded import EncodedCrops
 from sopo.generators.generator import Generator
 from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
+from sopo.motion.features import feature_slices
 from sopo.randomness import Draws
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset, load_generator
-from sopo.recipes.pretrain import train_mld, train_momask
+from sopo.recipes.pretrain import statistics, train_mld, train_momask
 from sopo.training.loop import LoopConfig
 
 LOOP = LoopConfig(steps=4, batch_size=8, learning_rate=1e-3)
@@ -72,3 +73,20 @@ def test_a_resumed_training_is_the_uninterrupted_one(world, tmp_path: Path, fami
     whole = train(tmp_path / "whole", 4).state_dict()
     train(tmp_path / "cut", 2)
     assert all(torch.equal(value, whole[name]) for name, value in train(tmp_path / "cut", 4).state_dict().items())
+
+
+def test_a_joint_that_never_turns_is_not_magnified(world) -> None:
+    """Bodies whose hands stay as they are: an error of a tenth of what joints turn must stay below one deviation."""
+    dataset = load_dataset(world.data, "train")
+    rotations = feature_slices(dataset.skeleton).groups[4]
+    still = rotations.stop - 1
+    for item in dataset.items:
+        item.features[:, still] = 0.5
+    mean, deviation = statistics(dataset)
+    assert mean[still] == pytest.approx(0.5)
+    assert deviation[still] == pytest.approx(0.1 * deviation_of(dataset, rotations), rel=1e-4)
+    assert (deviation > 0).all()
+
+
+def deviation_of(dataset, columns: slice) -> float:
+    return float(np.concatenate([item.features[:, columns] for item in dataset.items]).std(0).mean())

@@ -22,6 +22,7 @@ from sopo.generators.rvq_vae import RVQVAE, RVQVAEConfig
 from sopo.matching.guo import GuoConfig, GuoMatcher
 from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective, TMRWeights
 from sopo.matching.tmr import TMR, TMRConfig
+from sopo.motion.features import feature_slices
 from sopo.randomness import Draws, numpy_rng
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import check_features, load_dataset
@@ -30,6 +31,7 @@ from sopo.recipes.resume import write_run
 from sopo.training.loop import LoopConfig, fit
 
 MOVEMENT_STEPS = 800  # of the evaluator's first stage, at most: an autoencoder of movements is soon good enough
+LEAST_DEVIATION = 0.1  # of a feature, in means of its group: less is noise, not movement
 LATENT_CLIPS = 2048  # enough for the mean and deviation of a latent
 ModelT = TypeVar("ModelT", bound=Generator | MotionVAE | RVQVAE)
 
@@ -151,6 +153,13 @@ def train_evaluator(data: Path, out: Path, model: GuoConfig, loop: LoopConfig) -
 
 
 def statistics(dataset: MotionDataset) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [D] of every feature by itself, over all frames, as TMR's own statistics are."""
+    """Mean and deviation [D] of every feature by itself, over all frames, as TMR's own statistics are.
+
+    A deviation counts as a tenth of its group's mean at least. A joint that a skeleton never turns would otherwise be
+    magnified without bound: a matcher then knows recorded motion by that constant, and finds all else equally wrong.
+    """
     frames = np.concatenate([item.features for item in dataset.items])
-    return torch.from_numpy(frames.mean(0)), torch.from_numpy(frames.std(0) + 1e-6)
+    deviation = frames.std(0)
+    for group in feature_slices(dataset.skeleton).groups:
+        deviation[group] = np.maximum(deviation[group], LEAST_DEVIATION * deviation[group].mean() or 1.0)
+    return torch.from_numpy(frames.mean(0)), torch.from_numpy(deviation)
