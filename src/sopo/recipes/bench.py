@@ -73,7 +73,7 @@ def bench(
     kinds = [read_config(local_folder(folder))["kind"] for folder in models.generators]
     if len(set(models.generators)) < len(kinds):
         raise UserError("generator: a folder is named twice")
-    settings = {kind: TABLES[name](models, kind) for kind in kinds}
+    settings = {kind: TABLES[name](models, kind) for kind in dict.fromkeys(kinds)}
     data = data or made_corpus(out / "data", config.corpus)
     grids = []
     for kind, folder in zip(kinds, models.generators, strict=True):

@@ -36,7 +36,7 @@ function resultsCell(column, row) {
   const cell = column.cells[row];
   if (!cell) return el("td", { class: "quiet" }, el("span", { class: "value" }, "–"));
   const digits = column.digits;
-  const value = cell.mean === null ? "not finite" : cell.mean.toFixed(digits);
+  const value = cell.mean === null ? "not finite" : cell.mean.toFixed(digits).replace(/^-(0\.0*)$/, "$1");
   const lines = [el("span", { class: "value" }, value, el("i", null, cell.ci === null ? "" : ` ±${cell.ci.toFixed(digits)}`))];
   if (cell.verdict) lines.push(el("div", null, changeChip(cell, column)));
   return el("td", { class: row === "real" || cell.verdict === "unclear" ? "quiet" : null }, lines);
