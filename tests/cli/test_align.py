@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sopo.cli.align import preset_flags
@@ -15,3 +17,20 @@ def test_stable_has_the_scale_of_the_generator(generator: str, scale: float) -> 
 
 def test_a_named_preset_is_taken_as_it_is() -> None:
     assert "--scale=1.0" in preset_flags(["--generator", "shipped/momask", "--preset", "paper"])
+
+
+def test_a_config_file_names_them_too(tmp_path: Path) -> None:
+    """Flags override the file, as everywhere."""
+    config = tmp_path / "align.yaml"
+    config.write_text("generator: shipped/momask\n")
+    assert "--scale=20.0" in preset_flags(["--config", str(config)])
+    assert "--scale=300.0" in preset_flags(["--config", str(config), "--generator", "shipped/mdm"])
+    config.write_text("preset: paper\n")
+    assert "--scale=1.0" in preset_flags(["--config", str(config)])
+
+
+@pytest.mark.parametrize("text", ["a: [", "- no mapping", "\x00"])
+def test_a_broken_config_file_is_left_to_the_parser(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "align.yaml"
+    config.write_text(text)
+    assert "--scale=300.0" in preset_flags(["--config", str(config)])

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
@@ -63,16 +64,26 @@ def _run(flags: Namespace) -> None:
 
 
 def preset_flags(arguments: Sequence[str]) -> list[str]:
-    """The settings of the ``--preset`` among the arguments as flags, to stand before the user's own."""
+    """The settings of the ``--preset`` among the arguments, or in their YAML file, as flags to stand before them."""
     before = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    before.add_argument("--preset", default="stable")
-    before.add_argument("--generator")
-    given = before.parse_known_args(arguments)[0]
-    row = PRESETS.get(given.preset, {})
-    if given.preset == "stable" and given.generator:
+    for name in ("config", "preset", "generator"):
+        before.add_argument(f"--{name}")
+    given = vars(before.parse_known_args(arguments)[0])
+    given = _named_in(given["config"]) | {name: value for name, value in given.items() if value is not None}
+    preset, generator = given.get("preset", "stable"), given.get("generator")
+    row = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+    if preset == "stable" and generator:
         with suppress(UserError):  # a folder that is none is refused where it is loaded
-            row = stable(read_config(local_folder(given.generator)).get("kind", ""))
+            row = stable(read_config(local_folder(str(generator))).get("kind", ""))
     return [f"--{name}={value}" for name, value in flat(row).items()]
+
+
+def _named_in(config: str | None) -> dict[str, Any]:
+    """The top level of a YAML file; nothing of one that cannot be read, which is refused when the flags are parsed."""
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+        values = yaml.safe_load(Path(config).read_text(encoding="utf-8")) if config else None
+        return values if isinstance(values, dict) else {}
+    return {}
 
 
 ALIGN = Verb(_prepare, _run, before=preset_flags)
