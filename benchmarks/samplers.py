@@ -60,6 +60,8 @@ def main() -> None:
     rng = numpy_rng(flags.seed, "samplers")
     batch = dataset.batch(rng.choice(len(dataset), flags.captions, replace=False), rng)
     print(f"{flags.captions} training captions, unguided, h in thousandths from clean to noisy, mean reward, seconds")
+    real = 1000 * h_by_level(policy, reference, policy.encode(batch), batch, flags.repeats)
+    print(" | ".join(("real motions", *(f"{value:.2f}" for value in real.tolist()))), flush=True)
     for name, steps in SAMPLERS:
         start = time.perf_counter()
         sampling = Sampling(name, steps, 1.0)
