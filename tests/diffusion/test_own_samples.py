@@ -1,4 +1,4 @@
-"""Why rollouts are ancestral where they can be: over exact samples of a policy the mean of h is not negative.
+"""Whether a policy believes its samples: over exact ones the mean of h is not negative, over those of few steps it is.
 
 Policy and reference are the exact denoisers of two Gaussians, so nothing is trained; h is the reference's squared error
 less the policy's, as for the generators.

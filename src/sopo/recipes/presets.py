@@ -29,12 +29,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Where ``stable`` differs for a family. MoMask's nll is in nats a token, no mean squared error. MLD is small enough to
-# afford ancestral rollouts, whose likelihood is the policy's own (docs/objectives.md).
-FAMILIES: dict[str, dict[str, Any]] = {
-    "mld": {"rollout": Sampling("ddpm", 25, 1.0)},
-    "momask": {"scale": 20.0},
-}
+# Of ``stable``, for families whose nll is no mean squared error: MoMask's is in nats a token.
+SCALES = {"momask": 20.0}
 
 LOOP_STABLE: dict[str, Any] = {
     "learning_rate": 1e-4,
@@ -144,7 +140,7 @@ LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "
 
 def stable(kind: str) -> dict[str, Any]:
     """The ``stable`` preference settings for generators of a kind."""
-    return PRESETS["stable"] | FAMILIES.get(kind, {})
+    return PRESETS["stable"] | ({"scale": SCALES[kind]} if kind in SCALES else {})
 
 
 def preset(rows: dict[str, Any], name: str) -> Any:
