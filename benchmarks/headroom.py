@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--n", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=0, help="motions of a row, 0: as many as the split has clips")
     flags = parser.parse_args()
     evaluator = load_matcher(flags.evaluator)
     for folder in flags.generator:
@@ -57,7 +58,7 @@ def main() -> None:
             sampling = Sampling("ddim", flags.steps, guidance)
             drawn = [generator_source(generator, sampling, seed) for seed in range(max(flags.n))]
             sources |= {f"guidance {guidance:g}, best of {n}": best_of(drawn[:n], reward) for n in flags.n}
-        table = measure(sources, dataset, evaluator, ProtocolConfig(runs=flags.runs))
+        table = measure(sources, dataset, evaluator, ProtocolConfig(runs=flags.runs, samples=flags.samples))
         for name, row in table.items():
             columns = (f"{column} {row[column].mean:.3f}" for column in SHOWN if column in row)
             print(" | ".join((str(folder), name, *columns)), flush=True)
