@@ -72,6 +72,14 @@ def test_a_mask_covers_valid_tokens_only_and_at_least_one() -> None:
     assert draw.layer.unique().tolist() == [1, 2, 3]
 
 
+def test_the_noisiest_draws_mask_the_most() -> None:
+    model = model_of()
+    x = model.encode(batch_of())
+    x, valid = x.repeat(64, 1, 1), (x[..., 0] >= 0).repeat(64, 1)
+    share = model.draw(x, Draws(1, len(x)), noisiest=0.5).mask.sum(1) / valid.sum(1)
+    assert share.min() > 0.5 and share.mean() == pytest.approx(2 * 2**0.5 / torch.pi, abs=0.08)  # cosine's first half
+
+
 def test_a_pair_shares_mask_and_codebook() -> None:
     model = model_of()
     x = model.encode(batch_of())

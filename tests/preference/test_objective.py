@@ -225,6 +225,8 @@ def test_what_a_method_lacks_is_said_at_once(policy: MDM, reward: Reward) -> Non
         ({"K": 0}, "K is 0"),
         ({"beta": 0.0}, "beta is 0"),
         ({"C": 0.9}, "C is 0.9"),
+        ({"noisiest": 0.0}, "noisiest is 0"),
+        ({"noisiest": 1.1}, "noisiest is 1.1"),
     ):
         with pytest.raises(UserError, match=message):
             PreferenceConfig(**settings)  # type: ignore[arg-type]
@@ -243,6 +245,26 @@ def test_snr_weights_multiply_h_and_leave_the_errors_alone(policy: MDM, reward: 
     weight = (alpha_bar / (1 - alpha_bar)).clamp(max=5.0)
     torch.testing.assert_close(h_weighed, h * (weight / weight.mean())[draw.step].float())
     torch.testing.assert_close(errors, [error, reference])
+
+
+@pytest.mark.parametrize("method", ["sopo", "online-dpo"])
+def test_every_motion_is_compared_at_the_noisiest_levels_asked_for(
+    policy: MDM, reward: Reward, batch: Batch, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = objective_of(policy, reward, method, tau=2.0, noisiest=0.3)
+    steps = []
+
+    def noted(policy: MDM, reference: MDM, x: Tensor, length: Tensor, text: Any, draw: NoiseDraw) -> Any:
+        steps.append(draw.step)
+        return log_ratio(policy, reference, x, length, text, draw)
+
+    monkeypatch.setattr("sopo.preference.objective.log_ratio", noted)
+    for seed in range(8):
+        objective(batch, Draws(seed, 4))
+    T = policy.config.diffusion_steps
+    seen = torch.stack(steps).unique()
+    assert seen.min() == T - math.ceil(0.3 * T) and seen.max() == T - 1
+    assert all(torch.equal(steps[0], other) for other in steps[1 : objective.config.K if method == "online-dpo" else 2])
 
 
 def test_the_real_motions_reward_is_logged(policy: MDM, reward: Reward, batch: Batch) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sopo.errors import UserError
+from sopo.randomness import Draws
 
 Prediction = Literal["sample", "epsilon"]
 Schedule = Literal["cosine", "scaled-linear"]
@@ -52,6 +53,11 @@ class Diffusion:
     def target(self, x: Tensor, noise: Tensor) -> Tensor:
         """What the network is trained to predict."""
         return x if self.prediction == "sample" else noise
+
+    def draw_steps(self, draws: Draws, noisiest: float = 1.0) -> Tensor:
+        """t ~ U over the noisiest share of the steps, [rows] int64."""
+        count = math.ceil(self.steps * noisiest)
+        return self.steps - count + draws.integers(count)
 
     def snr_weight(self, step: Tensor) -> Tensor:
         """Min-SNR weight of the error at each step [N], of mean 1 over all steps (Hang et al. 2023, gamma 5)."""

@@ -80,8 +80,8 @@ class Generator(Pretrained):
         return frames
 
     @abstractmethod
-    def draw(self, x: Tensor, draws: Draws) -> Any:
-        """The random numbers one ``nll`` of x [B, ...] needs."""
+    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> Any:
+        """The random numbers one ``nll`` of x [B, ...] needs, at the noisiest share (0, 1] of its noise levels."""
 
     @abstractmethod
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: Any) -> Tensor:

@@ -160,8 +160,8 @@ class MLD(Generator):
         steps = sampling.steps or self.config.default_steps
         return self.diffusion.sample(denoiser, noise, replace(sampling, steps=steps))
 
-    def draw(self, x: Tensor, draws: Draws) -> NoiseDraw:
-        return NoiseDraw(draws.integers(self.config.diffusion_steps), draws.normal(*x.shape[1:]))
+    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> NoiseDraw:
+        return NoiseDraw(self.diffusion.draw_steps(draws, noisiest), draws.normal(*x.shape[1:]))
 
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
         return self.error(x, draw, self.read(condition))

@@ -117,10 +117,10 @@ class MoMask(Generator):
         guidance = self.config.residual_guidance if sampling.guidance != 1 else 1.0
         return self.residual.generate(base, text, lambda: noise(codes + 1), guidance)
 
-    def draw(self, x: Tensor, draws: Draws) -> TokenDraw:
+    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> TokenDraw:
         """A cosine share of each motion's own tokens, at least one; any residual codebook, equally likely."""
         valid = x[..., 0] >= 0
-        count = (valid.sum(1) * masked_ratio(draws.uniform())).round().clamp(min=1)
+        count = (valid.sum(1) * masked_ratio(noisiest * draws.uniform())).round().clamp(min=1)
         order = draws.uniform(x.shape[1]).masked_fill(~valid, 2.0)  # padding comes last
         mask = order.argsort(1).argsort(1) < count[:, None]
         return TokenDraw(mask, 1 + draws.integers(self.config.rvq.quantizers - 1))

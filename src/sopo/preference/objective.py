@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class PreferenceConfig:
     C: float = 2.0
     scale: float = 1.0  # T omega_t, multiplies h
     weighting: Literal["constant", "snr"] = "constant"  # omega_t over the steps, of mean 1: SNR clipped (diffusion)
+    noisiest: float = 1.0  # h is estimated at this share of the noise levels, the noisiest (1: t ~ U, as published)
     rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
     stop_on_winner_rise: bool = False  # end the run where the winners' error rises above the reference's
 
@@ -48,6 +49,8 @@ class PreferenceConfig:
             raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
         if self.weighting not in ("constant", "snr"):
             raise UserError(f"weighting is {self.weighting!r}: choose constant or snr")
+        if not 0 < self.noisiest <= 1:
+            raise UserError(f"noisiest is {self.noisiest}: a share of the noise levels, above 0 and up to 1")
         if self.C < 1:
             raise UserError(f"C is {self.C}: below 1 a near motion would get a negative weight (Sec. 4.3)")
 
@@ -111,9 +114,7 @@ class PreferenceObjective(nn.Module):
                 beta_w = preferred_weight(similarity, self.config.beta, self.config.C)
                 values["S"] = similarity.mean()
 
-        # Winner and loser share the step and have noise of their own; both models see the same draw.
-        draw_w = self.policy.draw(x_w, draws)
-        draw_l = self.policy.draw(x_l, draws).paired_with(draw_w)
+        draw_w, draw_l = self._draws([x_w, x_l], draws)
         h_w, error_w, reference_w = self._h(x_w, batch.length, batch, draw_w)
         h_l, error_l, reference_l = (torch.zeros_like(h_w) for _ in range(3))
         rows = vu.nonzero()[:, 0]
@@ -145,9 +146,8 @@ class PreferenceObjective(nn.Module):
     def _rank(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         x = self._mined(batch) if candidates is None else candidates.ranked()
         K = x.shape[1]
-        first = self.policy.draw(x[:, 0], draws)
-        rest = [self.policy.draw(x[:, k], draws).paired_with(first) for k in range(1, K)]
-        columns = [self._h(x[:, k], batch.length, batch, draw) for k, draw in enumerate([first, *rest])]
+        drawn = self._draws([x[:, k] for k in range(K)], draws)
+        columns = [self._h(x[:, k], batch.length, batch, draw) for k, draw in enumerate(drawn)]
         h, error, reference = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
         if self.method.ranking == "hard":
             loss = plackett_luce_loss(h, self.config.beta)
@@ -182,6 +182,11 @@ class PreferenceObjective(nn.Module):
     def _mined(self, batch: Batch) -> Tensor:
         assert self.pairs is not None
         return self.pairs(batch)
+
+    def _draws(self, sides: Sequence[Tensor], draws: Draws) -> list[Any]:
+        """Sides of a comparison share the step and have noise of their own; both models see the same draw."""
+        first, *rest = (self.policy.draw(x, draws, self.config.noisiest) for x in sides)
+        return [first, *(draw.paired_with(first) for draw in rest)]
 
     def _h(
         self, x: Tensor, length: Tensor, batch: Batch, draw: Any, rows: Tensor | None = None

@@ -63,8 +63,8 @@ class PointDiffusion(Generator):
 
         return self.diffusion.sample(self.denoise, noise, sampling)
 
-    def draw(self, x: Tensor, draws: Draws) -> NoiseDraw:
-        return NoiseDraw(draws.integers(self.config.diffusion_steps), draws.normal(*x.shape[1:]))
+    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> NoiseDraw:
+        return NoiseDraw(self.diffusion.draw_steps(draws, noisiest), draws.normal(*x.shape[1:]))
 
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
         out = self.denoise(self.diffusion.add_noise(x, draw.noise, draw.step), draw.step)
