@@ -10,9 +10,10 @@ from sopo.cli.align import preset_flags
 
 
 @pytest.mark.parametrize(("generator", "scale"), [("shipped/mdm", 300.0), ("shipped/momask", 20.0), ("gone", 300.0)])
-def test_stable_has_the_scale_of_the_generator(generator: str, scale: float) -> None:
+def test_stable_is_that_of_the_generator(generator: str, scale: float) -> None:
     """MoMask's nll is in nats a token; a folder that is none is refused later, where it is loaded."""
-    assert f"--scale={scale}" in preset_flags(["--generator", generator])
+    flags = preset_flags(["--generator", generator])
+    assert f"--scale={scale}" in flags and ("--noisiest=0.5" in flags) == (generator == "shipped/mdm")
 
 
 def test_a_named_preset_is_taken_as_it_is() -> None:
