@@ -55,11 +55,14 @@ def run_from(flags: Namespace) -> dict[str, Any]:
 
 def _prepare(parser: Parser) -> None:
     add_path(parser, "--out", "folder for the aligned generator; its log and checkpoint lie in OUT/run")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="runs in a row, each from the last one's result, its new reference"
+    )
     add_run(parser, LOOP_STABLE)
 
 
 def _run(flags: Namespace) -> None:
-    align(out=flags.out, **run_from(flags))
+    align(out=flags.out, rounds=flags.rounds, **run_from(flags))
     print(f"aligned generator: {flags.out}")
 
 

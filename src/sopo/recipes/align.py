@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from sopo.training.loop import Batches, LoopConfig, fit
 CALIBRATION_PAIRS = 512  # real pairs whose rewards define the quantiles of tau
 DESCRIBED_SAMPLES = 64  # of the pretrained model, whose rewards run.json describes
 ALL_WEIGHTS = LoRAConfig(rank=0)
+ROUND_SEEDS = 10  # a round's seed is so far from the last one's: runs of seeds 0 to 9 never share one
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,34 @@ def align(
     loop: LoopConfig,
     pairs: Path | None = None,
     lora: LoRAConfig = ALL_WEIGHTS,
+    rounds: int = 1,
 ) -> Generator:
     """Fine-tune the generator saved in ``generator``; the result is saved in ``out``, its log in ``out/run``.
 
     reward: of the methods that sample the policy, which alone need one.
     pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
     lora: train a low-rank change of the weights instead of the weights; what is saved holds it merged.
+    rounds: each starts from the last one's result, its reference; those before the last are in ``out/round-N``.
+    Raises UserError if there are rounds and pairs, which are those of one model.
     """
-    made = prepare(data, generator, reward, preference, loop, pairs, lora)
+    if rounds < 1:
+        raise UserError(f"rounds is {rounds}: must be 1 or more")
+    if rounds > 1 and pairs is not None:
+        raise UserError(f"rounds is {rounds}, but --pairs are of one model: align once, mine again, align from there")
+    before = 0.0
+    for number in range(1, rounds + 1):
+        folder = out if number == rounds else out / f"round-{number}"
+        part = dataclasses.replace(loop, seed=loop.seed + ROUND_SEEDS * (number - 1))
+        made = prepare(data, generator, reward, preference, part, pairs, lora)
+        # A round that went on for longer would change what the next one began from.
+        fixed = {"rounds": rounds, "steps": loop.steps} if rounds > 1 else {}
+        made = dataclasses.replace(made, spent=made.spent + before, settings=made.settings | fixed)
+        _train(made, folder, preference, part, lora)
+        generator, before = folder, made.spent + loop.steps * made.each_step
+    return made.objective.policy.eval()
+
+
+def _train(made: Alignment, out: Path, preference: PreferenceConfig, loop: LoopConfig, lora: LoRAConfig) -> None:
     write_run(out / "run", made.settings, preference, loop, lora)
     guard = WinnerGuard(preference.stop_on_winner_rise)
 
@@ -73,10 +95,8 @@ def align(
         return guard(step, values)
 
     fit(made.objective, made.batches, loop, out / "run", f"aligning with {preference.method}", watch)
-    policy = made.objective.policy
-    merge_adapters(policy)
-    save_model(policy, out)
-    return policy.eval()
+    merge_adapters(made.objective.policy)
+    save_model(made.objective.policy, out)
 
 
 def prepare(
