@@ -196,19 +196,20 @@ def test_steps_raise_the_winners_and_lower_the_losers(policy: MDM, reward: Rewar
 
 
 def test_samples_carry_no_gradient_and_keep_their_places(policy: MDM, reward: Reward, batch: Batch) -> None:
-    candidates = draw_candidates(policy.eval(), reward, batch, 3, ROLLOUT, Draws(0, 4))
+    candidates = draw_candidates(policy.eval(), reward, batch, 3, ROLLOUT, Draws(0, 4), embed=True)
     assert candidates.x.shape == (4, 3, 8, 251) and candidates.reward.shape == (4, 3)
     assert not candidates.x.requires_grad and not candidates.reward.requires_grad
-    beyond = ~batch.mask[:, None].expand(-1, 3, -1)
-    assert (candidates.motion[beyond] == 0).all()
+    assert candidates.embedding is not None and not candidates.embedding.requires_grad
     for i in range(4):
-        scores = reward.score(candidates.motion[i], batch.length[i].expand(3), [batch.captions[i]] * 3)
-        torch.testing.assert_close(candidates.reward[i], scores)
+        length = batch.length[i].expand(3)
+        motion = policy.decode(candidates.x[i], length)
+        torch.testing.assert_close(candidates.reward[i], reward.score(motion, length, [batch.captions[i]] * 3))
+        torch.testing.assert_close(candidates.embedding[i], reward.embed_motions(motion, length))
 
 
 def test_best_worst_and_ranked_follow_the_reward() -> None:
     x = torch.arange(6.0).view(2, 3, 1)
-    candidates = Candidates(x, x, torch.tensor([[0.2, 0.9, 0.1], [0.5, -0.5, 0.0]]))
+    candidates = Candidates(x, torch.tensor([[0.2, 0.9, 0.1], [0.5, -0.5, 0.0]]))
     assert candidates.best().flatten().tolist() == [1, 3]
     assert candidates.worst().flatten().tolist() == [2, 4]
     assert candidates.ranked().flatten(1).tolist() == [[1, 0, 2], [3, 5, 4]]

@@ -16,11 +16,11 @@ from sopo.rewards.reward import Reward
 
 @dataclass(frozen=True)
 class Candidates:
-    """x: [B, K, ...] in the generator's space. motion: [B, K, T, D] raw features. reward: [B, K]."""
+    """x: [B, K, ...] in the generator's space. reward: [B, K]. embedding: [B, K, E], the reward's, if asked for."""
 
     x: Tensor
-    motion: Tensor
     reward: Tensor
+    embedding: Tensor | None = None
 
     def best(self) -> Tensor:
         """The samples of the highest reward, [B, ...]."""
@@ -41,13 +41,18 @@ class Candidates:
 
 @torch.no_grad()
 def draw_candidates(
-    policy: Generator, reward: Reward, batch: Batch, K: int, sampling: Sampling, draws: Draws
+    policy: Generator, reward: Reward, batch: Batch, K: int, sampling: Sampling, draws: Draws, embed: bool = False
 ) -> Candidates:
-    """All B * K motions in one batch, as long as the batch's real ones, in eval mode and without a gradient."""
+    """All B * K motions in one batch, as long as the batch's real ones, in eval mode and without a gradient.
+
+    embed: their places in the reward's embedding too, which the proximity of Sec. 4.3 is measured in.
+    """
     B, frames = batch.motion.shape[:2]
     x = policy.sample(policy.embed(batch.captions), batch.length, frames, draws, sampling, K)
     length = batch.length.repeat_interleave(K)
     motion = policy.decode(x, length)
     captions = [caption for caption in batch.captions for _ in range(K)]
-    scores = reward.score(motion, length, captions)
-    return Candidates(x.unflatten(0, (B, K)), motion.unflatten(0, (B, K)), scores.view(B, K))
+    if not embed:
+        return Candidates(x.unflatten(0, (B, K)), reward.score(motion, length, captions).view(B, K))
+    scores, embedding = reward.score_and_embed(motion, length, captions)
+    return Candidates(x.unflatten(0, (B, K)), scores.view(B, K), embedding.unflatten(0, (B, K)))

@@ -95,7 +95,8 @@ class PreferenceObjective(nn.Module):
         candidates = None
         if self.method.samples_policy:
             assert self.reward is not None
-            candidates = draw_candidates(self.policy, self.reward, batch, self.config.K, self.config.rollout, draws)
+            K, rollout = self.config.K, self.config.rollout
+            candidates = draw_candidates(self.policy, self.reward, batch, K, rollout, draws, embed=self.method.reweight)
         if self.method.ranking:
             return self._rank(batch, candidates, draws)
         return self._pair(batch, candidates, draws)
@@ -106,11 +107,13 @@ class PreferenceObjective(nn.Module):
         beta_w: Tensor | float = self.config.beta
         values: dict[str, Tensor] = {}
         if candidates is not None:
-            values |= self._describe(batch, candidates)
             if self.method.threshold:
                 vu = candidates.reward.amin(1) < self.tau
+            preferred, embedding = self._judge_winners(batch, candidates)
+            values |= self._describe(candidates, preferred)
             if self.method.reweight:
-                similarity = self._similarity(batch, candidates)
+                assert candidates.embedding is not None and embedding is not None
+                similarity = proximity(embedding, candidates.embedding)
                 beta_w = preferred_weight(similarity, self.config.beta, self.config.C)
                 values["S"] = similarity.mean()
 
@@ -154,7 +157,7 @@ class PreferenceObjective(nn.Module):
         else:
             assert candidates is not None
             loss = soft_ranking_loss(h, candidates.reward.sort(1, descending=True).values, self.config.beta)
-        values = {} if candidates is None else self._describe(batch, candidates)
+        values = {} if candidates is None else self._describe(candidates, candidates.reward.amax(1))
         values |= {
             "h_w": h[:, 0].mean(),
             "h_l": h[:, -1].mean(),
@@ -197,26 +200,19 @@ class PreferenceObjective(nn.Module):
         weight = self.policy.snr_weight(draw) if self.config.weighting == "snr" else 1.0
         return self.config.scale * weight * h, reference - h.detach(), reference
 
-    def _similarity(self, batch: Batch, candidates: Candidates) -> Tensor:
+    def _judge_winners(self, batch: Batch, candidates: Candidates) -> tuple[Tensor, Tensor | None]:
+        """The winners' rewards [B], and where they are reweighted, their embeddings [B, E]."""
         assert self.reward is not None
-        length = batch.length.repeat_interleave(candidates.reward.shape[1])
-        generated = self.reward.embed_motions(candidates.motion.flatten(0, 1), length)
-        return proximity(
-            self.reward.embed_motions(self._raw(batch), batch.length), generated.unflatten(0, candidates.reward.shape)
-        )
+        if self.method.winner != "data":
+            return candidates.reward.amax(1), None
+        raw = self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
+        if self.method.reweight:
+            return self.reward.score_and_embed(raw, batch.length, batch.captions)
+        return self.reward.score(raw, batch.length, batch.captions), None
 
-    def _winner_reward(self, batch: Batch, candidates: Candidates) -> Tensor:
-        assert self.reward is not None
-        if self.method.winner == "data":
-            return self.reward.score(self._raw(batch), batch.length, batch.captions).mean()
-        return candidates.reward.amax(1).mean()
-
-    def _raw(self, batch: Batch) -> Tensor:
-        return self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
-
-    def _describe(self, batch: Batch, candidates: Candidates) -> dict[str, Tensor]:
+    def _describe(self, candidates: Candidates, preferred: Tensor) -> dict[str, Tensor]:
         return {
             "reward/all": candidates.reward.mean(),
             "reward/unpreferred": candidates.reward.amin(1).mean(),
-            "reward/preferred": self._winner_reward(batch, candidates),
+            "reward/preferred": preferred.mean(),
         }

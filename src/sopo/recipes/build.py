@@ -79,7 +79,7 @@ def load_dataset(root: str | Path, split: str, generator: Generator | None = Non
     dataset = MotionDataset(root, split)
     if generator is not None:
         check_features(generator.config.features, dataset.skeleton.num_features, "the generator")
-        dataset.normalizer = copy.deepcopy(generator.normalizer)  # batches are made on the CPU
+        dataset.normalizer = copy.deepcopy(generator.normalizer).cpu()  # where batches are made
     return dataset
 
 

@@ -106,7 +106,7 @@ def time_parts(objective: PreferenceObjective, clock: Clock) -> None:
         REFERENCE: (objective.reference, ("nll",)),
     }
     if objective.reward is not None:
-        owners[SCORING] = (objective.reward, ("score", "embed_motions"))
+        owners[SCORING] = (objective.reward, ("score", "score_and_embed"))
     for part, (owner, names) in owners.items():
         for name in names:
             setattr(owner, name, clock.timed(part, getattr(owner, name)))

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -22,14 +23,16 @@ PACKAGES = ("sopo", "torch", "numpy", "accelerate")
 
 def environment() -> dict[str, Any]:
     """Package versions, Python, machine and (in a checkout) the commit."""
-    git = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    commit = None
+    if git := shutil.which("git"):
+        asked = [git, "rev-parse", "HEAD"]
+        answer = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        commit = answer.stdout.strip() or None
     return {
         "packages": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "commit": git.stdout.strip() or None,
+        "commit": commit,
     }
 
 

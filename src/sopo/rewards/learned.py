@@ -23,8 +23,11 @@ class LearnedReward(Reward):
         return self.matcher.to(motions.device).embed_motions(motions, length)
 
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
+        return self.score_and_embed(motions, length, captions)[0]
+
+    def score_and_embed(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
         embedded = self.embed_motions(motions, length)
-        return self.value(self.matcher.similarity(self.matcher.embed_texts(captions), embedded))
+        return self.value(self.matcher.similarity(self.matcher.embed_texts(captions), embedded)), embedded
 
     @abstractmethod
     def value(self, similarity: Tensor) -> Tensor:

@@ -36,3 +36,7 @@ class Reward(ABC):
             f"the reward ({self.describe()}) has no motion embedding: use a learned reward, "
             "or a method without proximity weights"
         )
+
+    def score_and_embed(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
+        """``score`` [N] and ``embed_motions`` [N, E]; where the one is made of the other, it is computed once."""
+        return self.score(motions, length, captions), self.embed_motions(motions, length)
