@@ -240,12 +240,34 @@ def test_snr_weights_multiply_h_and_leave_the_errors_alone(policy: MDM, reward: 
         objective.policy = copy.deepcopy(policy).eval()
         move(objective.policy)
     x, draw = batch.motion, policy.draw(batch.motion, Draws(0, 4))
-    h, error, reference = plain._h(x, batch.length, batch, draw)
-    h_weighed, *errors = weighed._h(x, batch.length, batch, draw)
+    h, error, reference = plain._h(x, batch.length, batch.captions, [draw])
+    h_weighed, *errors = weighed._h(x, batch.length, batch.captions, [draw])
     alpha_bar = policy.diffusion.alpha_bar
     weight = (alpha_bar / (1 - alpha_bar)).clamp(max=5.0)
     torch.testing.assert_close(h_weighed, h * (weight / weight.mean())[draw.step].float())
     torch.testing.assert_close(errors, [error, reference])
+
+
+def test_h_is_averaged_over_its_draws(policy: MDM, reward: Reward, batch: Batch) -> None:
+    objective = objective_of(policy, reward, "dsopo")
+    move(policy.eval())
+    drawn = [policy.draw(batch.motion, Draws(seed, 4)) for seed in range(3)]
+    h, *errors = objective._h(batch.motion, batch.length, batch.captions, drawn)
+    each = [objective._h(batch.motion, batch.length, batch.captions, [draw]) for draw in drawn]
+    for whole, parts in zip((h, *errors), zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(whole, torch.stack(parts).mean(0))
+
+
+@pytest.mark.parametrize("noise", ["own", "shared"])
+def test_the_motions_compared_share_the_step_and_if_asked_the_noise(
+    policy: MDM, reward: Reward, batch: Batch, noise: str
+) -> None:
+    objective = objective_of(policy, reward, "dsopo", pair_noise=noise, draws=2)  # type: ignore[arg-type]
+    winner, loser = objective._draws([batch.motion, batch.motion], Draws(0, 4))
+    assert len(winner) == len(loser) == 2
+    for w, l in zip(winner, loser, strict=True):  # noqa: E741
+        assert torch.equal(w.step, l.step) and torch.equal(w.noise, l.noise) == (noise == "shared")
+    assert not torch.equal(winner[0].noise, winner[1].noise)
 
 
 @pytest.mark.parametrize("method", ["sopo", "online-dpo"])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sopo.batch import Batch
+from sopo.batch import Batch, Caption
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
@@ -38,6 +38,8 @@ class PreferenceConfig:
     scale: float = 1.0  # T omega_t, multiplies h
     weighting: Literal["constant", "snr"] = "constant"  # omega_t over the steps, of mean 1: SNR clipped (diffusion)
     noisiest: float = 1.0  # h is estimated at this share of the noise levels, the noisiest (1: t ~ U, as published)
+    pair_noise: Literal["own", "shared"] = "own"  # of the motions compared: each its own, or one for all (diffusion)
+    draws: int = 1  # of steps and noises that h of a motion is averaged over
     rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
     stop_on_winner_rise: bool = False  # end the run where the winners' error rises above the reference's
 
@@ -49,6 +51,10 @@ class PreferenceConfig:
             raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
         if self.weighting not in ("constant", "snr"):
             raise UserError(f"weighting is {self.weighting!r}: choose constant or snr")
+        if self.pair_noise not in ("own", "shared"):
+            raise UserError(f"pair_noise is {self.pair_noise!r}: choose own or shared")
+        if self.draws < 1:
+            raise UserError(f"draws is {self.draws}: h needs at least one")
         if not 0 < self.noisiest <= 1:
             raise UserError(f"noisiest is {self.noisiest}: a share of the noise levels, above 0 and up to 1")
         if self.C < 1:
@@ -117,13 +123,13 @@ class PreferenceObjective(nn.Module):
                 beta_w = preferred_weight(similarity, self.config.beta, self.config.C)
                 values["S"] = similarity.mean()
 
-        draw_w, draw_l = self._draws([x_w, x_l], draws)
-        h_w, error_w, reference_w = self._h(x_w, batch.length, batch, draw_w)
+        drawn_w, drawn_l = self._draws([x_w, x_l], draws)
+        h_w, error_w, reference_w = self._h(x_w, batch.length, batch.captions, drawn_w)
         h_l, error_l, reference_l = (torch.zeros_like(h_w) for _ in range(3))
         rows = vu.nonzero()[:, 0]
         if len(rows):  # the losers of the other groups have no say: their passes are not computed
-            chosen = Batch(x_l, batch.length, batch.captions, batch.keys)
-            of_rows = self._h(x_l[rows], batch.length[rows], chosen, draw_l.rows(rows), rows)
+            captions = [batch.captions[i] for i in rows.tolist()]
+            of_rows = self._h(x_l[rows], batch.length[rows], captions, [draw.rows(rows) for draw in drawn_l])
             h_l, error_l, reference_l = (
                 whole.index_copy(0, rows, part)
                 for whole, part in zip((h_l, error_l, reference_l), of_rows, strict=True)
@@ -150,7 +156,7 @@ class PreferenceObjective(nn.Module):
         x = self._mined(batch) if candidates is None else candidates.ranked()
         K = x.shape[1]
         drawn = self._draws([x[:, k] for k in range(K)], draws)
-        columns = [self._h(x[:, k], batch.length, batch, draw) for k, draw in enumerate(drawn)]
+        columns = [self._h(x[:, k], batch.length, batch.captions, each) for k, each in enumerate(drawn)]
         h, error, reference = (torch.stack(column, dim=1) for column in zip(*columns, strict=True))
         if self.method.ranking == "hard":
             loss = plackett_luce_loss(h, self.config.beta)
@@ -186,19 +192,27 @@ class PreferenceObjective(nn.Module):
         assert self.pairs is not None
         return self.pairs(batch)
 
-    def _draws(self, sides: Sequence[Tensor], draws: Draws) -> list[Any]:
-        """Sides of a comparison share the step and have noise of their own; both models see the same draw."""
-        first, *rest = (self.policy.draw(x, draws, self.config.noisiest) for x in sides)
-        return [first, *(draw.paired_with(first) for draw in rest)]
+    def _draws(self, sides: Sequence[Tensor], draws: Draws) -> list[list[Any]]:
+        """For each side of a comparison its draws; the sides share the steps, and the noise if so configured."""
+        shared = self.config.pair_noise == "shared"
+        rows = []
+        for _ in range(self.config.draws):
+            first, *rest = (self.policy.draw(x, draws, self.config.noisiest) for x in sides)
+            rows.append([first, *(first if shared else draw.paired_with(first) for draw in rest)])
+        return [list(drawn) for drawn in zip(*rows, strict=True)]
 
     def _h(
-        self, x: Tensor, length: Tensor, batch: Batch, draw: Any, rows: Tensor | None = None
+        self, x: Tensor, length: Tensor, captions: Sequence[Caption], drawn: Sequence[Any]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """T omega_t h, the policy's nll and the reference's, [N] each; a gradient on the first alone."""
-        captions = batch.captions if rows is None else [batch.captions[i] for i in rows.tolist()]
-        h, reference = log_ratio(self.policy, self.reference, x, length, self.policy.embed(captions), draw)
-        weight = self.policy.snr_weight(draw) if self.config.weighting == "snr" else 1.0
-        return self.config.scale * weight * h, reference - h.detach(), reference
+        """T omega_t h, the policy's nll and the reference's, means over the draws, [N] each; a gradient on h alone."""
+        condition = self.policy.embed(captions)
+        parts = []
+        for draw in drawn:  # both models see the same draw
+            h, reference = log_ratio(self.policy, self.reference, x, length, condition, draw)
+            weight = self.policy.snr_weight(draw) if self.config.weighting == "snr" else 1.0
+            parts.append((self.config.scale * weight * h, reference - h.detach(), reference))
+        h, error, reference = (torch.stack(part).mean(0) for part in zip(*parts, strict=True))
+        return h, error, reference
 
     def _judge_winners(self, batch: Batch, candidates: Candidates) -> tuple[Tensor, Tensor | None]:
         """The winners' rewards [B], and where they are reweighted, their embeddings [B, E]."""
