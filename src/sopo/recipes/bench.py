@@ -28,6 +28,7 @@ from sopo.training.progress import console
 TAUS = ("0.40", "0.45", "0.50", "0.55", "0.60", "q0.05", "q0.1", "q0.25", "q0.5")
 KS = (2, 4, 8)
 NOISIEST = (0.3, 0.5, 1.0)
+SCALES = (30.0, 300.0)
 
 
 def table1(models: Models, kind: str) -> list[Setting]:
@@ -43,13 +44,16 @@ def table1(models: Models, kind: str) -> list[Setting]:
 
 
 def table4(models: Models, kind: str) -> list[Setting]:
-    """The ablations: objectives, tau, K and, ours, the noise levels of h, each around the ``stable`` preset."""
+    """The ablations: objectives, tau, K and, ours, what h is estimated from, each around the ``stable`` preset."""
     row = partial(_row, kind, models.reward)
     return [
         *(row(method) for method in ("dsopo", "sopo-without-vu", "usopo", "sopo")),
         *(row("sopo", f"sopo (tau = {tau})", tau=tau) for tau in TAUS),
         *(row("sopo", f"sopo (K = {K})", K=K) for K in KS),
         *(row("sopo", f"sopo (noisiest = {share:g})", noisiest=share) for share in NOISIEST),
+        *(row("sopo", f"sopo (scale = {scale:g})", scale=scale) for scale in SCALES),
+        row("sopo", "sopo (own noise)", pair_noise="own"),
+        row("sopo", "sopo (one draw)", draws=1),
     ]
 
 
