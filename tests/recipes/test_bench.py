@@ -112,7 +112,8 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
     monkeypatch.setitem(PRESETS["stable"], "tau", "q0.1")
     rows = table4(models, "mdm")
     assert [row.name for row in rows[:4]] == ["dsopo", "sopo-without-vu", "usopo", "sopo"]
-    assert len(rows) == 19 and len({row.preference for row in rows}) == 16  # tau q0.1, K 2 and a share are the preset's
+    assert len(rows) == 23
+    assert len({row.preference for row in rows}) == 19  # one tau, K, share and scale are the preset's
     chosen = [rows[3], *(row for row in rows if row.name in ("sopo (tau = q0.1)", "sopo (tau = 0.50)"))]
     monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind: chosen})
     table, _ = bench("table4", tmp_path, models, dataclasses.replace(CONFIG, seeds=(0,), runs=1), world.data)
@@ -123,7 +124,7 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
 @pytest.mark.parametrize("kind", ["mdm", "mld", "momask"])
 def test_all_cells_start_from_the_preset_of_their_generator(models: Models, kind: str) -> None:
     for setting in (*table1(models, kind), *table4(models, kind)):
-        for name in ("beta", "C", "scale", "weighting", "rollout"):
+        for name in ("beta", "C", "weighting", "rollout"):
             default = getattr(setting.preference, name)
             assert stable(kind).get(name, default) == default
 

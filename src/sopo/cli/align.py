@@ -17,7 +17,7 @@ from sopo.nn.lora import LoRAConfig
 from sopo.preference.objective import PreferenceConfig
 from sopo.pretrained import local_folder, read_config
 from sopo.recipes.align import align
-from sopo.recipes.presets import LOOP_STABLE, PRESETS, stable
+from sopo.recipes.presets import LOOP_STABLE, LOOP_STABLE_OF, PRESETS, stable
 from sopo.training.loop import LoopConfig
 
 
@@ -77,7 +77,8 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
     row = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
     if preset == "stable" and generator:
         with suppress(UserError):  # a folder that is none is refused where it is loaded
-            row = stable(read_config(local_folder(str(generator))).get("kind", ""))
+            kind = read_config(local_folder(str(generator))).get("kind", "")
+            row = stable(kind) | LOOP_STABLE_OF.get(kind, {})
     return [f"--{name}={value}" for name, value in flat(row).items()]
 
 

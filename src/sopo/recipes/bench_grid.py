@@ -30,7 +30,7 @@ from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.jobs import Job
 from sopo.recipes.mine import MineConfig, mine
 from sopo.recipes.pace import seconds_a_motion, seconds_a_step
-from sopo.recipes.presets import LOOP_STABLE
+from sopo.recipes.presets import LOOP_STABLE, loop_stable
 from sopo.recipes.record import write_json
 from sopo.recipes.resume import claim
 from sopo.recipes.sources import generator_source
@@ -172,7 +172,7 @@ class Grid:
         return self.root / f"pairs-{slug(reward_hash(reward))[:12]}.parquet"
 
     def _loop(self, seed: int) -> LoopConfig:
-        return LoopConfig(**(LOOP_STABLE | {"steps": self.config.steps, "seed": seed}))
+        return LoopConfig(**(loop_stable(self.generator.kind) | {"steps": self.config.steps, "seed": seed}))
 
     def _origin(self, setting: Setting, seed: int) -> dict[str, Any]:
         """What a cell's result follows from."""

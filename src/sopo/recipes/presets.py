@@ -31,9 +31,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Of ``stable``, where a family differs: the MDM reads its caption at the noisiest steps alone; MoMask's nll is no mean
-# squared error but nats a token.
-STABLE_OF: dict[str, dict[str, Any]] = {"mdm": {"noisiest": 0.3}, "momask": {"scale": 20.0}}
+# Of ``stable``, where a family differs: the MDM reads its caption at the noisiest steps alone; the MLD soon learns what
+# betrays a motion drawn in few steps; MoMask's nll is no mean squared error but nats a token.
+STABLE_OF: dict[str, dict[str, Any]] = {
+    "mdm": {"noisiest": 0.3},
+    "mld": {"K": 4, "scale": 300.0, "draws": 4, "rollout": Sampling("ddpm", 25, 1.0)},
+    "momask": {"K": 4, "scale": 10.0, "noisiest": 0.2},
+}
 
 LOOP_STABLE: dict[str, Any] = {
     "learning_rate": 2e-4,
@@ -43,6 +47,7 @@ LOOP_STABLE: dict[str, Any] = {
     "batch_size": 64,
     "steps": 150,
 }
+LOOP_STABLE_OF: dict[str, dict[str, Any]] = {"mld": {"learning_rate": 1e-4}}
 
 # Generators. ``small``: the embedded corpus's, trained by `make checkpoints`.
 MDM_PRESETS: dict[str, MDMConfig] = {
@@ -144,6 +149,11 @@ LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "
 def stable(kind: str) -> dict[str, Any]:
     """The ``stable`` preference settings for generators of a kind."""
     return PRESETS["stable"] | STABLE_OF.get(kind, {})
+
+
+def loop_stable(kind: str) -> dict[str, Any]:
+    """How ``stable`` optimises generators of a kind."""
+    return LOOP_STABLE | LOOP_STABLE_OF.get(kind, {})
 
 
 def preset(rows: dict[str, Any], name: str) -> Any:

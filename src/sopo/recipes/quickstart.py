@@ -18,7 +18,7 @@ from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_
 from sopo.recipes.corpus import ALIGNMENT_CORPUS, made_corpus
 from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
-from sopo.recipes.presets import LOOP_STABLE, stable
+from sopo.recipes.presets import loop_stable, stable
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.sources import Drawing, generator_source
 from sopo.reports.page import COLUMNS, Estimate, Report, write_page
@@ -35,7 +35,7 @@ class QuickstartConfig:
     """The quickstart's budget; the defaults take about five minutes on two cores."""
 
     generator: Literal["mdm", "mld", "momask"] = "mdm"
-    train_clips: int = 1200
+    train_clips: int = 3000
     test_clips: int = 320
     steps: int = 150
     runs: int = 20
@@ -52,7 +52,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     )
     data = made_corpus(out / "data", size)
     preference = PreferenceConfig(**stable(config.generator))
-    loop = LoopConfig(**(LOOP_STABLE | {"steps": config.steps, "seed": config.seed}))
+    loop = LoopConfig(**(loop_stable(config.generator) | {"steps": config.steps, "seed": config.seed}))
     aligned = align(data, generator, reward, out / "aligned", preference, loop)
     base = load_generator(generator)
     test = load_dataset(data, "test", base)
