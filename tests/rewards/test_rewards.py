@@ -72,6 +72,14 @@ def test_learned_rewards_embed_and_are_frozen(build: type[LearnedReward]) -> Non
     assert not any(p.requires_grad for p in reward.matcher.parameters()) and not reward.matcher.training
 
 
+@pytest.mark.parametrize("name", ["tmr", "cosine", "guo", "sum"])
+def test_score_and_embedding_at_once_are_those_of_each(name: str) -> None:
+    reward: Reward = REWARDS[name]()
+    score, embedding = reward.score_and_embed(motions(), LENGTH, CAPTIONS)
+    torch.testing.assert_close(score, reward.score(motions(), LENGTH, CAPTIONS))
+    torch.testing.assert_close(embedding, reward.embed_motions(motions(), LENGTH))
+
+
 @pytest.mark.parametrize("skeleton", [HUMANML3D, KIT])
 def test_a_still_body_is_perfect_and_a_shaking_one_is_not(skeleton: type) -> None:
     reward = PhysicalReward()

@@ -31,11 +31,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Of ``stable``, where a family differs: the MDM reads its caption at the noisiest steps alone; the MLD soon learns what
-# betrays a motion drawn in few steps; MoMask's nll is no mean squared error but nats a token.
+# Of ``stable``, where a family differs: the MDM reads its caption at the noisiest steps alone, the MLD at all of them, and
+# its h is the noisiest; MoMask's nll is no mean squared error but nats a token.
 STABLE_OF: dict[str, dict[str, Any]] = {
     "mdm": {"noisiest": 0.3},
-    "mld": {"K": 4, "scale": 300.0, "draws": 4, "rollout": Sampling("ddpm", 25, 1.0)},
+    "mld": {"K": 4, "scale": 300.0, "draws": 4},
     "momask": {"K": 4, "scale": 10.0, "noisiest": 0.2},
 }
 
