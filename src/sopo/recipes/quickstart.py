@@ -37,7 +37,7 @@ class QuickstartConfig:
     generator: Literal["mdm", "mld", "momask"] = "mdm"
     train_clips: int = 3000
     test_clips: int = 320
-    steps: int = 150
+    steps: int = 100
     runs: int = 20
     seed: int = 0
     sampling: Sampling = dataclasses.field(default_factory=lambda: Sampling("ddim", 10, 2.5))
