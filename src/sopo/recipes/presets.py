@@ -31,8 +31,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Of ``stable``, where a family differs: the MDM reads its caption at the noisiest steps alone, the MLD at all of them, and
-# its h is the noisiest; MoMask's nll is no mean squared error but nats a token.
+# Of ``stable``, where a family differs: the MDM reads its caption at the noisiest steps alone, the MLD at all of them,
+# where its h is the noisiest; MoMask's nll is no mean squared error but nats a token.
 STABLE_OF: dict[str, dict[str, Any]] = {
     "mdm": {"noisiest": 0.3},
     "mld": {"K": 4, "scale": 300.0, "draws": 4},
