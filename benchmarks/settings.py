@@ -1,7 +1,7 @@
 """What a setting of ``sopo align`` does in its first steps, against the base on the same captions and noise.
 
-Pairs tell in 80 steps what means over runs tell in 300: every motion is compared with the one that the base draws from
-the same noise for the same caption. One row a setting: change of the reward and of MM Dist with its standard error, R@1
+Every motion is compared with the one that the base draws from the same noise for the same caption, so that short runs
+tell settings apart. One row a setting: change of the reward and of MM Dist with its standard error, R@1
 and FID, without guidance and with it.
 Run: ``python benchmarks/settings.py --generator DIR --data DIR --test DIR --reward DIR --evaluator DIR
 --setting "" --setting "noisiest=0.5 scale=300"``; a setting is what differs from ``stable``.
@@ -30,7 +30,7 @@ from sopo.preference.objective import PreferenceConfig
 from sopo.randomness import numpy_rng
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
-from sopo.recipes.presets import LOOP_STABLE, stable
+from sopo.recipes.presets import loop_stable, stable
 from sopo.recipes.sources import generator_source
 from sopo.rewards.reward import Reward
 from sopo.training.loop import LoopConfig
@@ -109,11 +109,12 @@ def main() -> None:
     columns = [f"reward /1000 | MM Dist % | R@1 | FID (guidance {guidance:g})" for guidance in flags.guidance]
     print(f"| setting | {' | '.join(columns)} |\n| --- |{' ---: | ---: | ---: | ---: |' * len(columns)}")
     print("| base |" + "".join(f" | | {own.precision:.3f} | {own.fid:.2f} |" for own in before), flush=True)
-    own = {field.name for field in dataclasses.fields(LoopConfig)}
+    of_loop = {field.name for field in dataclasses.fields(LoopConfig)}
     for text in flags.setting:
         given = {name: yaml.safe_load(value) for name, _, value in (part.partition("=") for part in text.split())}
-        loop = LOOP_STABLE | {"steps": flags.steps, "warmup": 10} | {name: given[name] for name in own & given.keys()}
-        preference = stable(base.kind) | {name: value for name, value in given.items() if name not in own}
+        loop = loop_stable(base.kind) | {"steps": flags.steps, "warmup": 10}
+        loop |= {name: value for name, value in given.items() if name in of_loop}
+        preference = stable(base.kind) | {name: value for name, value in given.items() if name not in of_loop}
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "model"
             config = PreferenceConfig(**preference)

@@ -203,6 +203,7 @@ def test_samples_carry_no_gradient_and_keep_their_places(policy: MDM, reward: Re
     for i in range(4):
         length = batch.length[i].expand(3)
         motion = policy.decode(candidates.x[i], length)
+        assert (motion[:, batch.length[i] :] == 0).all()
         torch.testing.assert_close(candidates.reward[i], reward.score(motion, length, [batch.captions[i]] * 3))
         torch.testing.assert_close(candidates.embedding[i], reward.embed_motions(motion, length))
 
