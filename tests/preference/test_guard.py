@@ -36,6 +36,14 @@ def test_is_silent_below_and_at_an_outlier(capsys: pytest.CaptureFixture[str]) -
     assert not capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("risen", "warns"), [(1.05, False), (1.1, True)])
+def test_the_margin_lies_between_a_healthy_run_and_a_collapse(
+    capsys: pytest.CaptureFixture[str], risen: float, warns: bool
+) -> None:
+    watched(WinnerGuard(), [risen] * 60)
+    assert ("warning:" in capsys.readouterr().err) == warns
+
+
 def test_the_averages_weigh_a_step_by_its_error() -> None:
     """The error of a step depends on its noise level far more than on the model."""
     guard = WinnerGuard()
