@@ -2,6 +2,7 @@
 
 An aligned model draws a better motion at once; choosing the best of N is what perfect alignment by that reward could
 hope for, on the captions that are measured, without any training. Where it gains nothing, every sample is wrong.
+Nor can a model draw better than its space allows: ``reconstructed`` are the real motions, encoded and decoded.
 Run: ``python benchmarks/headroom.py --generator DIR ... --data DIR --reward DIR --evaluator DIR``.
 """
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from sopo.batch import Batch
 from sopo.diffusion.schedule import Sampling
 from sopo.evaluation.protocol import ProtocolConfig
+from sopo.generators.generator import Generator
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
 from sopo.recipes.evaluate import measure
 from sopo.recipes.sources import Drawing, generator_source
@@ -31,6 +33,16 @@ def best_of(sources: list[Drawing], reward: Reward) -> Drawing:
         motions = torch.stack([draw(batch, run) for draw in sources])
         scores = torch.stack([reward.score(motion, batch.length, batch.captions) for motion in motions])
         return motions[scores.argmax(0), torch.arange(len(batch))]
+
+    return source
+
+
+def reconstructed(generator: Generator) -> Drawing:
+    """The real motions through the generator's own space."""
+
+    @torch.inference_mode()
+    def source(batch: Batch, run: int) -> Tensor:
+        return generator.decode(generator.encode(batch), batch.length)
 
     return source
 
@@ -53,7 +65,7 @@ def main() -> None:
         generator = load_generator(folder)
         dataset = load_dataset(flags.data, flags.split, generator)
         reward = load_reward(flags.reward, generator.config.features)
-        sources = {}
+        sources = {"reconstructed": reconstructed(generator)}
         for guidance in flags.guidance:
             sampling = Sampling("ddim", flags.steps, guidance)
             drawn = [generator_source(generator, sampling, seed) for seed in range(max(flags.n))]

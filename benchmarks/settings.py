@@ -4,19 +4,21 @@ Every motion is compared with the one that the base draws from the same noise fo
 tell settings apart. One row a setting: change of the reward and of MM Dist with its standard error, R@1
 and FID, without guidance and with it.
 Run: ``python benchmarks/settings.py --generator DIR --data DIR --test DIR --reward DIR --evaluator DIR
---setting "" --setting "noisiest=0.5 scale=300"``; a setting is what differs from ``stable``.
+--setting "" --setting 'noisiest=0.5 rollout=["ddpm",25,1.0]'``; a setting is what differs from ``stable``.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-import yaml
 from accelerate import PartialState
 from torch import Tensor
 
@@ -86,6 +88,13 @@ def change(after: Tensor, before: Tensor, unit: float) -> str:
     return f"{difference.mean():+.1f} ± {difference.std() / len(difference) ** 0.5:.1f}"
 
 
+def value_of(text: str) -> Any:
+    """JSON, or what is none as it stands (q0.5)."""
+    with suppress(ValueError):
+        return json.loads(text)
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("generator", "data", "test", "evaluator"):
@@ -111,10 +120,12 @@ def main() -> None:
     print("| base |" + "".join(f" | | {own.precision:.3f} | {own.fid:.2f} |" for own in before), flush=True)
     of_loop = {field.name for field in dataclasses.fields(LoopConfig)}
     for text in flags.setting:
-        given = {name: yaml.safe_load(value) for name, _, value in (part.partition("=") for part in text.split())}
+        given = {name: value_of(value) for name, _, value in (part.partition("=") for part in text.split())}
         loop = loop_stable(base.kind) | {"steps": flags.steps, "warmup": 10}
         loop |= {name: value for name, value in given.items() if name in of_loop}
         preference = stable(base.kind) | {name: value for name, value in given.items() if name not in of_loop}
+        if "rollout" in given:  # sampler, steps, guidance
+            preference["rollout"] = Sampling(*given["rollout"])
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "model"
             config = PreferenceConfig(**preference)

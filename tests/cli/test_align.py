@@ -17,7 +17,7 @@ def test_stable_is_that_of_the_generator(generator: str, scale: float) -> None:
 
 
 def test_the_learning_rate_is_that_of_the_generator_too() -> None:
-    assert "--learning_rate=0.0001" in preset_flags(["--generator", "shipped/mld"])
+    assert "--learning_rate=0.0003" in preset_flags(["--generator", "shipped/mld"])
     assert not any(flag.startswith("--learning_rate") for flag in preset_flags(["--generator", "shipped/mdm"]))
 
 

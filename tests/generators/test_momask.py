@@ -142,6 +142,35 @@ def test_samples_differ_and_the_seed_repeats_them() -> None:
     assert not torch.equal(first[0], first[1])
 
 
+def test_ancestral_samples_follow_the_models_own_distribution() -> None:
+    """Two tokens in two steps: either is revealed first, from all ids, and the other given it."""
+    model, count = model_of(), 100_000
+    length = torch.tensor([8])
+    condition = model.embed(TEXTS[:1])
+    V, mask = model.masked.codes, model.masked.mask_id
+
+    def conditional(ids: list[list[int]]) -> Tensor:  # [rows, 2, V]
+        rows = torch.tensor(ids)
+        memory = model.masked.read(condition).expand(len(rows), -1, -1)
+        return model.masked.logits(rows, torch.ones_like(rows, dtype=torch.bool), memory).softmax(-1)
+
+    with torch.no_grad():
+        first = conditional([[mask, mask]])[0]
+        after_first = conditional([[i, mask] for i in range(V)])[:, 1]
+        after_second = conditional([[mask, i] for i in range(V)])[:, 0]
+    expected = 0.5 * first[0][:, None] * after_first + 0.5 * (first[1][:, None] * after_second).T
+    distances, residuals = [], []
+    for sampler in ("ddpm", "ddim"):
+        x = model.sample(condition, length, 8, Draws(0, 1), Sampling(sampler, 2, 1.0), count)
+        seen = torch.bincount(x[:, 0, 0] * V + x[:, 1, 0], minlength=V * V).view(V, V) / count
+        distances.append(float(0.5 * (seen - expected).abs().sum()))
+        common = int(seen.argmax())
+        same = (x[:, 0, 0] == common // V) & (x[:, 1, 0] == common % V)
+        residuals.append(len(x[same, 0, 1].unique()))
+    assert distances[0] < 0.03 < 0.2 < distances[1]  # the published sampler draws from the likeliest tenth
+    assert residuals[0] > 2 >= residuals[1]
+
+
 def test_without_guidance_neither_transformer_is_guided() -> None:
     model, text = model_of(), None
     text = model.embed(TEXTS)

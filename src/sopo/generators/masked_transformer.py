@@ -39,11 +39,18 @@ class MaskedTransformer(TokenTransformer):
         return self(self.table(torch.where(valid, ids, self.pad_id)), valid, memory)
 
     def generate(
-        self, valid: Tensor, text: TextEmbedding, uniform: Callable[[], Tensor], steps: int, guidance: float
+        self,
+        valid: Tensor,
+        text: TextEmbedding,
+        uniform: Callable[[], Tensor],
+        steps: int,
+        guidance: float,
+        ancestral: bool = False,
     ) -> Tensor:
         """ids [N, n], -1 where not valid. uniform: fresh noise [N, n, V] at each call.
 
-        Each step draws all masked tokens and masks the least sure of them again, ever fewer (cosine).
+        Each step draws all masked tokens, from the likeliest ids, and masks the least sure of them again, ever fewer
+        (cosine). ``ancestral``: from all ids, and masks any of them again, as the model was trained.
         """
         memory = self.read_guided(text, guidance)
         passes, length = rows_for(guidance), valid.sum(1)
@@ -55,11 +62,11 @@ class MaskedTransformer(TokenTransformer):
             ids = torch.where(masked, self.mask_id, ids)
             out = self.logits(ids.repeat(passes, 1), valid.repeat(passes, 1), memory)
             logits = extrapolate(out, guidance)
-            drawn = pick(keep_top(logits, KEPT_LOGITS), uniform())
+            drawn = pick(logits if ancestral else keep_top(logits, KEPT_LOGITS), uniform())
             ids = torch.where(masked, drawn, ids)
             # How sure it is of a draw is judged before the filter.
-            probability = logits.softmax(-1).gather(-1, drawn[..., None])[..., 0]
-            scores = torch.where(masked, probability, NEVER)
+            sure = uniform()[..., 0] if ancestral else logits.softmax(-1).gather(-1, drawn[..., None])[..., 0]
+            scores = torch.where(masked, sure, NEVER)
         return ids.masked_fill(~valid, -1)
 
     def nll(self, ids: Tensor, mask: Tensor, text: TextEmbedding) -> Tensor:

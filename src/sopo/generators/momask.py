@@ -103,8 +103,11 @@ class MoMask(Generator):
     def sample(
         self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
     ) -> Tensor:
-        """``sampling.sampler`` has no meaning here. Its guidance is the masked transformer's; the residual
-        transformer has ``residual_guidance``, unless sampling is not guided (1)."""
+        """As published; ``sampler`` "ddpm": ancestral, from the model's own distribution, its tokens in any order.
+
+        Guidance is the masked transformer's; the residual transformer has ``residual_guidance``, unless sampling is
+        not guided (1).
+        """
         n, codes = frames // self.config.rvq.frames_per_token, self.config.rvq.codes
         valid = length_mask(self._tokens(length), n).repeat_interleave(K, dim=0)
         text = condition.repeat(K)
@@ -112,10 +115,10 @@ class MoMask(Generator):
         def noise(classes: int) -> Tensor:
             return draws.uniform(K, n, classes).flatten(0, 1)
 
-        steps = sampling.steps or self.config.default_steps
-        base = self.masked.generate(valid, text, lambda: noise(codes), steps, sampling.guidance)
+        steps, ancestral = sampling.steps or self.config.default_steps, sampling.sampler == "ddpm"
+        base = self.masked.generate(valid, text, lambda: noise(codes), steps, sampling.guidance, ancestral)
         guidance = self.config.residual_guidance if sampling.guidance != 1 else 1.0
-        return self.residual.generate(base, text, lambda: noise(codes + 1), guidance)
+        return self.residual.generate(base, text, lambda: noise(codes + 1), guidance, ancestral)
 
     def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> TokenDraw:
         """A cosine share of each motion's own tokens, at least one; any residual codebook, equally likely."""

@@ -78,10 +78,18 @@ class ResidualTransformer(TokenTransformer):
         embedded = self.embeddings[before, ids[..., :-1]]  # [N, n, Q - 1, C]
         return (embedded * (before < layer[:, None])[:, None, :, None]).sum(2)
 
-    def generate(self, base: Tensor, text: TextEmbedding, uniform: Callable[[], Tensor], guidance: float) -> Tensor:
+    def generate(
+        self,
+        base: Tensor,
+        text: TextEmbedding,
+        uniform: Callable[[], Tensor],
+        guidance: float,
+        ancestral: bool = False,
+    ) -> Tensor:
         """Tokens of the first codebook [N, n], -1 where padded -> ids [N, n, Q].
 
-        uniform: fresh noise [N, n, V + 1] at each call, one for each layer.
+        uniform: fresh noise [N, n, V + 1] at each call, one for each layer. ``ancestral``: draws from all ids, not the
+        likeliest alone.
         """
         memory = self.read_guided(text, guidance)
         passes, valid, embeddings = rows_for(guidance), base >= 0, self.embeddings
@@ -91,7 +99,8 @@ class ResidualTransformer(TokenTransformer):
             history = history + embeddings[i - 1][columns[-1]]
             layer = torch.full((passes * len(base),), i, device=base.device)
             out = self.logits(history.repeat(passes, 1, 1), layer, valid.repeat(passes, 1), memory)
-            drawn = pick(keep_top(extrapolate(out, guidance), KEPT_LOGITS), uniform())
+            logits = extrapolate(out, guidance)
+            drawn = pick(logits if ancestral else keep_top(logits, KEPT_LOGITS), uniform())
             columns.append(torch.where(valid, drawn, self.pad_id))
         ids = torch.stack(columns, dim=-1)
         return ids.masked_fill(ids == self.pad_id, -1)
