@@ -75,6 +75,18 @@ def test_a_resumed_training_is_the_uninterrupted_one(world, tmp_path: Path, fami
     assert all(torch.equal(value, whole[name]) for name, value in train(tmp_path / "cut", 4).state_dict().items())
 
 
+def test_an_idle_part_of_the_latent_is_not_magnified(world, tmp_path: Path) -> None:
+    """Where the posterior ignores the motion it is N(0, 1): the means never move, the samples do."""
+    model = load_generator(world.generators["mld"])
+    with torch.no_grad():
+        model.vae.to_latent.weight[0] = 0.0
+        model.vae.to_latent.bias[0] = 0.0
+    vae = model.vae.save_pretrained(tmp_path / "vae")
+    trained = train_mld(world.data, vae, tmp_path / "mld", model.config, replace(LOOP, steps=1))
+    idle = trained.latents.std.view(model.config.vae.latent_tokens, -1)[:, 0]
+    assert ((idle > 0.5) & (idle < 1.5)).all()
+
+
 def test_a_joint_that_never_turns_is_not_magnified(world) -> None:
     """Bodies whose hands stay as they are: an error of a tenth of what joints turn must stay below one deviation."""
     dataset = load_dataset(world.data, "train")

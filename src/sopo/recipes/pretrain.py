@@ -115,11 +115,12 @@ def _beside(model: Generator, batch: Batch) -> Batch:
 
 @torch.inference_mode()
 def _latents(vae: MotionVAE, dataset: MotionDataset, seed: int) -> Tensor:
-    """Posterior means of training motions, [N, k, W]."""
+    """Posterior samples of training motions, [N, k, W]: what is learned. Means alone miss that an idle part is noise."""
     rng = numpy_rng(seed, "latents")
     rows = rng.permutation(len(dataset))[:LATENT_CLIPS]
     parts = [dataset.batch(rows[i : i + 128], rng) for i in range(0, len(rows), 128)]
-    return torch.cat([vae.encode(part.motion, part.length)[0] for part in parts])
+    mu, std = (torch.cat(side) for side in zip(*(vae.encode(part.motion, part.length) for part in parts), strict=True))
+    return mu + std * Draws(seed, len(mu)).normal(*mu.shape[1:])
 
 
 def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> TMR:
