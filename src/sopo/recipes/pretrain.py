@@ -115,7 +115,7 @@ def _beside(model: Generator, batch: Batch) -> Batch:
 
 @torch.inference_mode()
 def _latents(vae: MotionVAE, dataset: MotionDataset, seed: int) -> Tensor:
-    """Posterior samples of training motions, [N, k, W]: what is learned. Means alone miss that an idle part is noise."""
+    """Posterior samples of training motions, [N, k, W]: what is learned. Means alone hide that idle parts are noise."""
     rng = numpy_rng(seed, "latents")
     rows = rng.permutation(len(dataset))[:LATENT_CLIPS]
     parts = [dataset.batch(rows[i : i + 128], rng) for i in range(0, len(rows), 128)]
