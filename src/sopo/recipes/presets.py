@@ -129,11 +129,11 @@ LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 8000, "seed": 5}
 LOOP_RVQ: dict[str, Any] = LOOP_GENERATOR | {"steps": 2000, "warmup": 100, "ema": 0.0, "seed": 6}
 LOOP_MOMASK: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 7}
 # The second stage of the shipped generators, to their plateau: plain fine-tuning on captions without mistakes.
-LOOP_TUNING: dict[str, Any] = LOOP_GENERATOR | {"steps": 1500, "learning_rate": 5e-4, "warmup": 50, "ema": 0.99}
+_TUNING: dict[str, Any] = LOOP_GENERATOR | {"warmup": 50, "checkpoint_every": 1000}
 LOOP_TUNINGS: dict[str, dict[str, Any]] = {
-    "mdm": LOOP_TUNING | {"steps": 8000, "learning_rate": 1e-3, "ema": 0.999, "checkpoint_every": 1000},
-    "mld": LOOP_TUNING | {"steps": 3000, "learning_rate": 1e-3, "ema": 0.999, "checkpoint_every": 1000},
-    "momask": LOOP_TUNING,
+    "mdm": _TUNING | {"steps": 8000},
+    "mld": _TUNING | {"steps": 3000},
+    "momask": _TUNING | {"steps": 1500, "learning_rate": 5e-4, "ema": 0.99, "checkpoint_every": 500},
 }
 LOOP_REWARD: dict[str, Any] = {
     "steps": 5000,
