@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import moving_body
 import parity_table
 import pytest
 import torch
@@ -38,3 +39,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared folder with reference data beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def make_joints() -> moving_body.MakeJoints:
+    """Joints of a body that moves, without any data."""
+    return moving_body.make_joints

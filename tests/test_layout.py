@@ -18,6 +18,7 @@ FILES = sorted((SOURCE / "sopo").rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("motion", "nn", "diffusion"),
+    ("formats",),
     ("text", "data", "viewer", "training"),
     ("generators", "matching", "corpus", "reports"),
     ("rewards", "evaluation", "published"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sopo.cli.main import main
-from sopo.motion.bvh import read_bvh
+from sopo.formats.bvh import read_bvh
 from sopo.motion.skeleton import KIT
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
 

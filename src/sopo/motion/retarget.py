@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sopo.errors import UserError
-from sopo.motion.bvh import BvhClip
+from sopo.motion.clip import Clip
 from sopo.motion.skeleton import HUMANML3D, Skeleton
 
 # Our joint -> the clip's joints whose mean it is.
@@ -45,7 +45,7 @@ _KIT_JOINTS: JointMapping = {
 _TOES = 0.45  # of the foot's length to the ball
 
 
-def retarget(clip: BvhClip, mapping: JointMapping, skeleton: Skeleton, fps: float | None = None) -> NDArray[np.float64]:
+def retarget(clip: Clip, mapping: JointMapping, skeleton: Skeleton, fps: float | None = None) -> NDArray[np.float64]:
     """A clip -> joints [T, J, 3] in the skeleton's units, at ``fps`` (the skeleton's own if None).
 
     Bones keep the actor's lengths; ``encode_joints`` brings them to the target body. Raises UserError if a

@@ -26,7 +26,7 @@ from sopo.data.layout import SPLITS, staged_folder, write_clip, write_split
 from sopo.data.statistics import write_folder_statistics
 from sopo.data.tagging import tag
 from sopo.errors import UserError
-from sopo.motion.bvh import read_bvh
+from sopo.formats.bvh import read_bvh
 from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.mirror import mirror_joints

@@ -18,21 +18,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sopo.errors import UserError
+from sopo.motion.clip import Clip
 from sopo.motion.kinematics import bone_directions, rotation_between
 from sopo.motion.skeleton import Skeleton
 
 CENTIMETRE = 0.01
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
-
-
-@dataclass(frozen=True)
-class BvhClip:
-    """Motion of any hierarchy. names, parents: J each, -1 at roots. positions: [T, J, 3] metres, Y up."""
-
-    names: tuple[str, ...]
-    parents: tuple[int, ...]
-    positions: NDArray[np.float64]
-    fps: float
 
 
 @dataclass
@@ -43,7 +34,7 @@ class _Node:
     channels: list[str] = field(default_factory=list)
 
 
-def read_bvh(path: str | Path, metres_per_unit: float = CENTIMETRE) -> BvhClip:
+def read_bvh(path: str | Path, metres_per_unit: float = CENTIMETRE) -> Clip:
     """Joint positions of a BVH file; end sites are left out.
 
     A joint's position channels replace its offset. Raises UserError if the file is missing,
@@ -60,7 +51,7 @@ def read_bvh(path: str | Path, metres_per_unit: float = CENTIMETRE) -> BvhClip:
     nodes = _parse_hierarchy(parts[0], path)
     table, fps = _parse_motion(parts[1], sum(len(node.channels) for node in nodes), path)
     parents = tuple(node.parent for node in nodes)
-    return BvhClip(tuple(node.name for node in nodes), parents, _positions(nodes, table) * metres_per_unit, fps)
+    return Clip(tuple(node.name for node in nodes), parents, _positions(nodes, table) * metres_per_unit, fps)
 
 
 def _parse_hierarchy(text: str, path: Path) -> list[_Node]:

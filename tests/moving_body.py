@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -15,7 +14,7 @@ from sopo.motion.skeleton import Skeleton
 MakeJoints = Callable[..., NDArray[np.float64]]
 
 
-def _make_joints(skeleton: Skeleton, frames: int = 24, seed: int = 0) -> NDArray[np.float64]:
+def make_joints(skeleton: Skeleton, frames: int = 24, seed: int = 0) -> NDArray[np.float64]:
     """Joints [T, J, 3] of a body with its own bone lengths that sways, wanders and turns by a radian."""
     rng = np.random.default_rng(seed)
     angles = gaussian_filter1d(rng.normal(size=(frames, skeleton.num_joints, 3)), 4.0, axis=0)
@@ -30,8 +29,3 @@ def _make_joints(skeleton: Skeleton, frames: int = 24, seed: int = 0) -> NDArray
 def _rest_pose(skeleton: Skeleton) -> NDArray[np.float64]:
     identity = torch.eye(3, dtype=torch.float64).expand(skeleton.num_joints, 3, 3)
     return forward_kinematics(identity, torch.zeros(3, dtype=torch.float64), skeleton).numpy()
-
-
-@pytest.fixture(scope="session")
-def make_joints() -> MakeJoints:
-    return _make_joints

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from sopo.errors import UserError
-from sopo.motion.bvh import BvhClip, read_bvh, write_bvh
+from sopo.formats.bvh import read_bvh, write_bvh
+from sopo.motion.clip import Clip
 from sopo.motion.encode import encode_joints
 from sopo.motion.retarget import BANDAI_NAMCO, on_skeleton, resample, retarget
 from sopo.motion.skeleton import HUMANML3D, KIT, SKELETONS, Skeleton
@@ -127,7 +128,7 @@ def test_resampling_is_linear() -> None:
 
 
 def test_mapping_gaps_are_named() -> None:
-    clip = BvhClip(("Hips", "Spine"), (-1, 0), np.zeros((3, 2, 3)), 30.0)
+    clip = Clip(("Hips", "Spine"), (-1, 0), np.zeros((3, 2, 3)), 30.0)
     with pytest.raises(UserError, match="has no joints Chest"):
         retarget(clip, BANDAI_NAMCO, HUMANML3D)
     with pytest.raises(UserError, match="lacks left_hip"):
