@@ -13,7 +13,7 @@ from sopo.data.importers.joint_names import CONVENTIONS, detect_mapping, read_ma
 from sopo.data.importers.source import read_source
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
-from sopo.formats.bvh import write_bvh
+from sopo.formats.bvh_write import write_bvh
 from sopo.motion.skeleton import HUMANML3D, KIT
 
 LEFT, RIGHT = HUMANML3D.joints.index("left_wrist"), HUMANML3D.joints.index("right_wrist")

@@ -1,202 +1,206 @@
-"""BVH, the text format of motion capture: read any hierarchy, write a motion of one of our skeletons.
+"""BVH, the text format of motion capture, as any program writes it: joints and end sites, world positions.
 
 The package bvhio reads the same positions (the tests compare) in single precision, but waits for ever at the
-end of a truncated file, so the format is parsed here; scipy does the rotations.
+end of a truncated file, so the format is parsed here.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import roma
-import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from sopo.errors import UserError
+from sopo.formats.hierarchy import check_size, distinct_names, turned
+from sopo.formats.rate import rate_of_frame_time
+from sopo.formats.text import parse_numbers, read_text
 from sopo.motion.clip import Clip
-from sopo.motion.kinematics import bone_directions, rotation_between
-from sopo.motion.skeleton import Skeleton
 
-CENTIMETRE = 0.01
-_CHANNELS = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
+_ITEM = re.compile(
+    r"\s*(?:(?P<close>\})|(?P<open>\{)"
+    r"|(?P<node>ROOT|JOINT|END(?:[ \t_]*(?:SITE|EFFECTOR))?)\b[ \t]*(?P<name>[^\n{}]*)"
+    r"|OFFSET\s+(?P<offset>\S+\s+\S+\s+[^\s}]+)"
+    r"|CHANNELS\s+(?P<count>\d+)(?P<channels>(?:\s+[XYZ][A-Z]+)*)"
+    r"|HIERARCHY\b|$)",
+    re.IGNORECASE,
+)
+_MOTION = re.compile(r"(?:^|\})[ \t]*MOTION\b", re.IGNORECASE | re.MULTILINE)
+_HEADER = re.compile(r"[\s:]*FRAMES[\s:]*(\d+)\s+FRAME[\s_]*TIME[\s:]*(\S+)", re.IGNORECASE)
+_CHANNEL = re.compile(r"([XYZ])(?:(pos)(?:ition)?|(rot)(?:ation)?|(scale))", re.IGNORECASE)
+_CUT_OFF = 0.1  # share of the frames announced that may be missing
+_ADDED = 0.05  # of the offsets' lengths: whole positions have about these lengths
 
 
 @dataclass
 class _Node:
     name: str
     parent: int
-    offset: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    channels: list[str] = field(default_factory=list)
+    offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    channels: list[tuple[str, str]] = field(default_factory=list)  # ("X", "pos"), ("Z", "rot") ...
 
 
-def read_bvh(path: str | Path, metres_per_unit: float = CENTIMETRE) -> Clip:
-    """Joint positions of a BVH file; end sites are left out.
+def read_bvh(path: str | Path, fps: float | None = None) -> Clip:
+    """Joints and end sites (named "PARENT end" where the file names them not), in the file's unit and axes.
 
-    A joint's position channels replace its offset. Raises UserError if the file is missing,
-    truncated or not BVH.
+    A joint's position channels replace its offset. ``fps`` stands in for the file's frame time. Raises
+    UserError if the file is missing, truncated or not BVH.
     """
     path = Path(path)
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as BVH ({error})") from error
-    parts = re.split(r"^\s*MOTION\s*$", text, maxsplit=1, flags=re.MULTILINE)
-    if len(parts) != 2:
+    text = read_text(path, "BVH")
+    motion = _MOTION.search(text)
+    if motion is None:
         raise UserError(f"{path}: no line MOTION; truncated, or not a BVH file")
-    nodes = _parse_hierarchy(parts[0], path)
-    table, fps = _parse_motion(parts[1], sum(len(node.channels) for node in nodes), path)
-    parents = tuple(node.parent for node in nodes)
-    return Clip(tuple(node.name for node in nodes), parents, _positions(nodes, table) * metres_per_unit, fps)
+    nodes = _parse_hierarchy(text[: motion.end() - len("MOTION")], path)
+    try:
+        table, rate, notes = _parse_motion(text[motion.end() :], sum(len(node.channels) for node in nodes), fps)
+        check_size(len(table), len(nodes), len(text))
+        positions = _positions(nodes, table, notes)
+    except (UserError, ValueError) as error:
+        raise UserError(f"{path}: {error}") from error
+    names = distinct_names([node.name for node in nodes])
+    return Clip(names, tuple(node.parent for node in nodes), positions, rate, notes=tuple(notes))
 
 
 def _parse_hierarchy(text: str, path: Path) -> list[_Node]:
     nodes: list[_Node] = []
-    enclosing: list[_Node | None] = []  # None: an end site
-    opened: _Node | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        word, _, rest = line.strip().partition(" ")
+    enclosing: list[int] = []
+    named = False  # a bracket must follow
+    at = 0
+    while at < len(text):
+        item = _ITEM.match(text, at)
         try:
-            if word in ("ROOT", "JOINT"):
-                around = enclosing[-1] if enclosing else None
-                opened = _Node(rest.strip(), -1 if around is None else nodes.index(around))
-                nodes.append(opened)
-            elif word == "End":
-                opened = None
-            elif word == "{":
-                enclosing.append(opened)
-            elif word == "}":
+            if item is None or bool(item["open"]) != named:
+                raise ValueError
+            if item["node"]:
+                nodes.append(_node(item, nodes, enclosing))
+                named = True
+            elif item["open"]:
+                enclosing.append(len(nodes) - 1)
+                named = False
+            elif item["close"]:
                 enclosing.pop()
-            elif word == "OFFSET":
-                if (node := enclosing[-1]) is not None:
-                    x, y, z = map(float, rest.split())
-                    node.offset = [x, y, z]
-            elif word == "CHANNELS":
-                node = enclosing[-1]
-                count, *channels = rest.split()
-                if node is None or int(count) != len(channels) or not set(channels) <= set(_CHANNELS):
-                    raise ValueError(rest)
-                node.channels = channels
-            elif word not in ("", "HIERARCHY"):
-                raise ValueError(word)
+            elif item["offset"]:
+                nodes[enclosing[-1]].offset = _offset(item["offset"])
+            elif item["count"]:
+                nodes[enclosing[-1]].channels = _channels(int(item["count"]), item["channels"].split())
         except (ValueError, IndexError) as error:
-            raise UserError(f"{path}:{number}: {line.strip()!r} does not belong in a BVH hierarchy") from error
-    if enclosing or not nodes:
+            raise UserError(f"{path}:{_quote(text, at)} does not belong in a BVH hierarchy") from error
+        at = item.end()
+    if enclosing or named or not nodes:
         raise UserError(f"{path}: the BVH hierarchy is empty or its brackets do not close")
     return nodes
 
 
-def _parse_motion(text: str, columns: int, path: Path) -> tuple[NDArray[np.float64], float]:
-    """The table [T, columns] and the frames per second."""
-    header = re.match(r"\s*Frames:\s*(\d+)\s+Frame Time:\s*(\S+)", text)
-    try:
-        if header is None:
-            raise ValueError("no 'Frames:' and 'Frame Time:' after MOTION")
-        frames, seconds = int(header[1]), float(header[2])
-        values = np.array([float(word) for word in text[header.end() :].split()])
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; truncated, or not a BVH file") from error
-    if frames < 1 or not seconds > 0 or not np.isfinite(values).all():
-        raise UserError(f"{path}: needs at least one frame, a positive frame time and finite numbers")
-    if values.size != frames * columns:
-        found = f"{values.size} numbers, but {frames} frames of {columns} channels need {frames * columns}"
-        raise UserError(f"{path}: holds {found}; truncated?")
-    return values.reshape(frames, columns), 1 / seconds
+def _quote(text: str, at: int) -> str:
+    """``LINE: 'its text'`` of the first thing from ``at`` on."""
+    at += len(text[at:]) - len(text[at:].lstrip())
+    return f"{text.count(chr(10), 0, at) + 1}: {text[at:].partition(chr(10))[0].strip()[:60]!r}"
 
 
-def _positions(nodes: list[_Node], table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _node(item: re.Match[str], nodes: list[_Node], enclosing: list[int]) -> _Node:
+    parent = enclosing[-1] if enclosing else -1
+    end = item["node"].upper().startswith("END")
+    unnamed = f"{nodes[parent].name} end" if end and parent >= 0 else f"joint {len(nodes)}"
+    return _Node(item["name"].strip() or unnamed, parent)
+
+
+def _offset(text: str) -> NDArray[np.float64]:
+    values = parse_numbers("\n".join(text.split()))
+    if len(values) != 3:
+        raise ValueError(text)
+    return values
+
+
+def _channels(count: int, words: list[str]) -> list[tuple[str, str]]:
+    found = [_CHANNEL.fullmatch(word) for word in words]
+    channels = [(match[1].upper(), (match[2] or match[3] or match[4]).lower()) for match in found if match]
+    moved = [axis for axis, kind in channels if kind == "pos"]
+    turned = [axis for axis, kind in channels if kind == "rot"]
+    if len(channels) != len(words) or len(words) != count or len(set(moved)) < len(moved) or len(turned) > 3:
+        raise ValueError(words)
+    return channels
+
+
+def _parse_motion(text: str, columns: int, fps: float | None) -> tuple[NDArray[np.float64], float, list[str]]:
+    """The table [T, columns], the frames per second, and remarks."""
+    header = _HEADER.match(text)
+    if header is None:
+        raise UserError("no 'Frames:' and 'Frame Time:' after MOTION; truncated, or not a BVH file")
+    rows = text[header.end() :]
+    values = parse_numbers(rows)
+    if columns == 0 or values.size == 0:
+        raise UserError("holds no frame, or no channel that moves; truncated?")
+    announced = int(header[1])
+    notes: list[str] = []
+    if values.size != announced * columns:
+        values = values[: columns * _whole_rows(rows, columns, announced)]
+        notes.append(f"holds {values.size // columns} whole frames, not the {announced} that it announces")
+    if fps is None and values.size > columns:  # the rate of one frame does not matter
+        fps, remark = rate_of_frame_time(header[2])
+        notes += [remark] if remark else []
+    return values.reshape(-1, columns), fps or 30.0, notes
+
+
+def _whole_rows(rows: str, columns: int, announced: int) -> int:
+    """How many rows to take where their number is not the one announced; UserError if they do not hold a frame each."""
+    *whole, last = [len(row.split()) for row in rows.split("\n") if row.strip()]
+    if set(whole) - {columns} or last > columns:
+        held = sum(whole) + last
+        raise UserError(
+            f"holds {held} numbers, but {announced} frames of {columns} channels need {announced * columns}"
+        )
+    cut = last < columns or (len(whole) < announced and not rows[-1].isspace())  # within a row, or within a number
+    count = len(whole) + (not cut)
+    if count < max(1, (1 - _CUT_OFF) * announced - 1):
+        raise UserError(f"holds {count} whole frames of the {announced} that it announces; truncated?")
+    return count
+
+
+def _positions(nodes: list[_Node], table: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
     """World positions [T, J, 3] in the file's units."""
+    columns = np.split(table, np.cumsum([len(node.channels) for node in nodes])[:-1], axis=1)
+    added = _are_added(nodes, columns)
+    if added:
+        notes.append("position channels are near zero, so they are added to the offsets of their joints")
     positions = np.empty((len(table), len(nodes), 3))
-    rotations: list[Rotation] = []
-    column = 0
-    for index, node in enumerate(nodes):
-        values = table[:, column : column + len(node.channels)]
-        column += len(node.channels)
-        local = np.tile(node.offset, (len(table), 1))
-        moved = [at for at, channel in enumerate(node.channels) if channel.endswith("position")]
-        turned = [at for at, channel in enumerate(node.channels) if channel.endswith("rotation")]
-        local[:, ["XYZ".index(node.channels[at][0]) for at in moved]] = values[:, moved]
-        rotation = Rotation.identity(len(table))
-        if turned:
-            order = "".join(node.channels[at][0] for at in turned)  # capitals: each about the turned axes
-            rotation = Rotation.from_euler(order, values[:, turned], degrees=True)
-        if node.parent < 0:
-            positions[:, index] = local
-        else:
-            positions[:, index] = positions[:, node.parent] + rotations[node.parent].apply(local)
-            rotation = rotations[node.parent] * rotation
+    rotations: list[NDArray[np.float64]] = []
+    for index, (node, values) in enumerate(zip(nodes, columns, strict=True)):
+        local = _local(node, values, added)
+        rotation = np.broadcast_to(np.eye(3), (len(table), 3, 3))
+        if node.parent >= 0:
+            rotation = rotations[node.parent]
+            local = positions[:, node.parent] + np.einsum("tij,tj->ti", rotation, local)
+        for at in _of_kind(node, "rot"):
+            rotation = turned(rotation, "XYZ".index(node.channels[at][0]), np.deg2rad(values[:, at]))
+        positions[:, index] = local
         rotations.append(rotation)
     return positions
 
 
-def write_bvh(path: str | Path, joints: NDArray, skeleton: Skeleton) -> None:
-    """Write joints [T, J, 3], in the skeleton's units, as BVH in centimetres.
-
-    Every joint has position channels beside its rotation: where several bones leave a joint no rotation fits
-    them all, and so positions come back exactly. Raises UserError on a wrong shape or values not finite.
-    """
-    if joints.ndim != 3 or joints.shape[1:] != (skeleton.num_joints, 3) or not np.isfinite(joints).all():
-        expected = f"expected finite [T, {skeleton.num_joints}, 3] for {skeleton.name}"
-        raise UserError(f"{path}: cannot write joints of shape {list(joints.shape)}; {expected}")
-    scale = skeleton.metres_per_unit / CENTIMETRE
-    joints = joints.astype(np.float64) * scale
-    world = _world_rotations(joints, skeleton)
-    table = []
-    for joint in _depth_first(skeleton, 0):
-        parent = skeleton.parents[joint]
-        before = Rotation.identity(len(joints)) if parent < 0 else world[parent]
-        local = before.inv().apply(joints[:, joint] - (joints[:, parent] if parent >= 0 else 0.0))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # gimbal lock leaves the rotation right, its angles arbitrary
-            angles = (before.inv() * world[joint]).as_euler("ZXY", degrees=True)
-        table += [local, np.unwrap(angles, axis=0, period=360.0)]  # editors interpolate angles
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        file.write("HIERARCHY\n" + _hierarchy(skeleton, 0, scale))
-        file.write(f"MOTION\nFrames: {len(joints)}\nFrame Time: {1 / skeleton.fps:.7f}\n")
-        np.savetxt(file, np.concatenate(table, axis=1), fmt="%.6f")
+def _are_added(nodes: list[_Node], columns: list[NDArray[np.float64]]) -> bool:
+    """Whether joints below the roots are moved from their offsets: a few programs write no whole positions."""
+    inner = [
+        (node.offset, values[:, _of_kind(node, "pos")])
+        for node, values in zip(nodes, columns, strict=True)
+        if node.parent >= 0 and len(_of_kind(node, "pos")) == 3
+    ]
+    moved = sum(float(np.linalg.norm(values, axis=1).mean()) for _, values in inner)
+    return moved < _ADDED * sum(float(np.linalg.norm(offset)) for offset, _ in inner)
 
 
-def _world_rotations(joints: NDArray, skeleton: Skeleton) -> list[Rotation]:
-    """[J] rotations over time that turn the bones leaving each joint from rest with the least twist."""
-    rest = np.array(skeleton.raw_offsets, dtype=np.float64)
-    bones = bone_directions(joints, skeleton)
-    world: list[Rotation] = []
-    for joint, parent in enumerate(skeleton.parents):
-        before = Rotation.identity(len(joints)) if parent < 0 else world[parent]
-        children = _children(skeleton, joint)
-        if len(children) > 1:
-            spread = np.einsum("tci,cj->tij", bones[:, [child - 1 for child in children]], rest[children])
-            before = Rotation.from_matrix(roma.special_procrustes(torch.from_numpy(spread)).numpy())
-        elif children:
-            aim = before.inv().apply(bones[:, children[0] - 1])
-            before = before * Rotation.from_matrix(rotation_between(rest[children[0]], aim))
-        world.append(before)
-    return world
+def _of_kind(node: _Node, kind: str) -> list[int]:
+    return [at for at, (_, other) in enumerate(node.channels) if other == kind]
 
 
-def _children(skeleton: Skeleton, joint: int) -> list[int]:
-    return [child for child, parent in enumerate(skeleton.parents) if parent == joint]
-
-
-def _depth_first(skeleton: Skeleton, joint: int) -> list[int]:
-    """The order in which the hierarchy names the joints, and so the order of the table's columns."""
-    return [joint, *(each for child in _children(skeleton, joint) for each in _depth_first(skeleton, child))]
-
-
-def _hierarchy(skeleton: Skeleton, joint: int, scale: float, depth: int = 0) -> str:
-    indent, inner = "  " * depth, "  " * (depth + 1)
-    children = _children(skeleton, joint)
-    x, y, z = (scale * value for value in skeleton.target_offsets[joint])
-    end = f"{inner}End Site\n{inner}{{\n{inner}  OFFSET 0 0 0\n{inner}}}\n"
-    return (
-        f"{indent}{'JOINT' if depth else 'ROOT'} {skeleton.joints[joint]}\n{indent}{{\n"
-        f"{inner}OFFSET {x:.6f} {y:.6f} {z:.6f}\n{inner}CHANNELS {len(_CHANNELS)} {' '.join(_CHANNELS)}\n"
-        + ("".join(_hierarchy(skeleton, child, scale, depth + 1) for child in children) or end)
-        + f"{indent}}}\n"
-    )
+def _local(node: _Node, values: NDArray[np.float64], added: bool) -> NDArray[np.float64]:
+    """[T, 3] from the parent, in its turned axes."""
+    if (scales := values[:, _of_kind(node, "scale")]).size and not np.allclose(scales, 1, atol=1e-3):
+        raise UserError(f"scales joint {node.name}, which no body does; export without scale")
+    local = np.tile(node.offset, (len(values), 1))
+    moved = _of_kind(node, "pos")
+    axes = ["XYZ".index(node.channels[at][0]) for at in moved]
+    local[:, axes] = values[:, moved] + (node.offset[axes] if added and node.parent >= 0 else 0.0)
+    return local

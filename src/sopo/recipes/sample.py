@@ -12,7 +12,7 @@ from torch import Tensor
 from sopo.batch import as_captions
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
-from sopo.formats.bvh import write_bvh
+from sopo.formats.bvh_write import write_bvh
 from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.decode import decode_joints
 from sopo.pretrained import local_folder

@@ -27,6 +27,7 @@ from sopo.data.statistics import write_folder_statistics
 from sopo.data.tagging import tag
 from sopo.errors import UserError
 from sopo.formats.bvh import read_bvh
+from sopo.formats.bvh_write import CENTIMETRE
 from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.mirror import mirror_joints
@@ -148,7 +149,7 @@ def _convert(
     try:
         captured = read_bvh(clip.path)
         convention, names = ("given", mapping) if mapping else detect_mapping(captured.names)
-        joints = on_skeleton(retarget(captured, names, HUMANML3D, skeleton.fps), skeleton)
+        joints = on_skeleton(retarget(captured, names, HUMANML3D, skeleton.fps) * CENTIMETRE, skeleton)
         frames = len(joints) - 1  # the last frame only ends a velocity
         if frames < skeleton.shortest:
             return clip, [], f"{frames} frames at {skeleton.fps:g} fps, at least {skeleton.shortest} needed"
