@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sopo.recipes.corpus import ALIGNMENT_CORPUS, made_corpus
+from sopo.recipes.corpus import made_corpus
+from sopo.recipes.presets import ALIGNMENT_CORPUS
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding, TextEncoder, masked_mean
 from sopo.text.pretrained import MODELS, Model, PretrainedEncoder

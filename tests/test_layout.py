@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-BASE = ("batch", "errors", "pretrained", "randomness")
+BASE = ("batch", "errors", "folders", "pretrained", "randomness")
 
 # The objectives are written against contracts: what a generator or a reward is made of stays out of sight.
 CONTRACTS = {"generators": "sopo.generators.generator", "rewards": "sopo.rewards.reward"}
@@ -122,6 +122,13 @@ def test_public_names_are_documented(file: Path) -> None:
     bare = [node.name for node in nodes if not node.name.startswith("_") and not ast.get_docstring(node)]
     assert not bare
     assert ast.get_docstring(_tree(file)), "a module says in its first line what it is for"
+
+
+def test_settings_are_in_settings(file: Path) -> None:
+    """Flags are read from them: a module that holds a network would have to be imported to say what it takes."""
+    nodes = [node for node in _tree(file).body if isinstance(node, ast.ClassDef)]
+    configs = [node.name for node in nodes if node.name.endswith("Config")]
+    assert not configs or file.name == "settings.py", f"move {configs} to {file.parent.name}/settings.py"
 
 
 def test_packages_are_packages() -> None:

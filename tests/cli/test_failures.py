@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sopo.cli.main import main
-from sopo.pretrained import CHECKPOINTS
+from sopo.folders import CHECKPOINTS
 
 GENERATOR, REWARD, EVALUATOR = (str(CHECKPOINTS / name) for name in ("mdm", "reward", "evaluator"))
 MODELS = ("--generator", GENERATOR, "--reward", REWARD)

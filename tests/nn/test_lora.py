@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sopo.errors import UserError
-from sopo.nn.lora import LoRAConfig, add_adapters, merge_adapters
+from sopo.nn.lora import add_adapters, merge_adapters
+from sopo.nn.settings import LoRAConfig
 
 
 def network() -> nn.Module:

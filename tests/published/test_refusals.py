@@ -16,7 +16,7 @@ import torch
 from released import Manifest, write_guo, write_mdm, write_mld, write_momask, write_statistics, write_tmr
 
 from sopo.cli.main import main
-from sopo.pretrained import read_config
+from sopo.folders import read_config
 from sopo.recipes.convert import SYSTEMS
 
 Refused = Callable[..., str]

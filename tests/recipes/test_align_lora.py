@@ -12,16 +12,18 @@ from torch import Tensor
 import sopo.recipes.align as recipe
 from sopo.batch import Batch
 from sopo.cli.main import main
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
-from sopo.nn.lora import LoRAConfig, add_adapters
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.nn.lora import add_adapters
+from sopo.nn.settings import LoRAConfig
+from sopo.preference.objective import PreferenceObjective
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.recipes.align import align
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.training.log import read_log
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 every_family = pytest.mark.parametrize("family", ["mdm", "mld", "momask"])
 SOPO = PreferenceConfig("sopo", K=2, tau="q1", scale=5.0, rollout=Sampling("ddim", 1, 1.0))

@@ -13,12 +13,11 @@ from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
 from sopo.errors import UserError
-from sopo.nn.lora import LoRAConfig
-from sopo.preference.objective import PreferenceConfig
-from sopo.pretrained import local_folder, read_config
-from sopo.recipes.align import align
+from sopo.folders import local_folder, read_config
+from sopo.nn.settings import LoRAConfig
+from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.presets import LOOP_STABLE, LOOP_STABLE_OF, PRESETS, stable
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 
 def add_run(parser: Parser, loop: dict[str, Any]) -> None:
@@ -62,6 +61,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.recipes.align import align
+
     align(out=flags.out, rounds=flags.rounds, **run_from(flags))
     print(f"aligned generator: {flags.out}")
 

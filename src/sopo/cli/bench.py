@@ -7,9 +7,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.bench import BenchConfig, Models, bench
-from sopo.reports.bench import shown
-from sopo.reports.tables import print_table
+from sopo.recipes.settings import BenchConfig
 
 
 def _verb(name: str) -> Verb:
@@ -30,6 +28,11 @@ def _verb(name: str) -> Verb:
         add_config(parser, BenchConfig)
 
     def run(flags: Namespace) -> None:
+        from sopo.recipes.bench import bench
+        from sopo.recipes.bench_grid import Models
+        from sopo.reports.bench import shown
+        from sopo.reports.tables import print_table
+
         models = Models(
             generators=tuple(flags.generator),
             reward=flags.reward,

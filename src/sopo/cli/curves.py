@@ -7,7 +7,6 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_path
-from sopo.reports.plots import training_curves
 
 
 def _prepare(parser: Parser) -> None:
@@ -16,6 +15,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.reports.plots import training_curves
+
     print(training_curves({run.name: run / "run" / "log.jsonl" for run in flags.runs}, flags.out))
 
 

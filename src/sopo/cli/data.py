@@ -8,10 +8,8 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.corpus.write import CorpusConfig, make_corpus
-from sopo.data.check import check_folder
-from sopo.data.importers.bvh_folder import ImportConfig, import_bvh
-from sopo.training.progress import progress
+from sopo.corpus.settings import CorpusConfig
+from sopo.data.importers.settings import ImportConfig
 
 
 def _prepare_make(parser: Parser) -> None:
@@ -20,6 +18,9 @@ def _prepare_make(parser: Parser) -> None:
 
 
 def _make(flags: Namespace) -> None:
+    from sopo.corpus.write import make_corpus
+    from sopo.training.progress import progress
+
     with progress("making the corpus") as report:
         make_corpus(flags.out, config_from(flags, CorpusConfig), report)
     print(f"corpus: {flags.out}")
@@ -30,6 +31,8 @@ def _prepare_check(parser: Parser) -> None:
 
 
 def _check(flags: Namespace) -> None:
+    from sopo.data.check import check_folder
+
     report = check_folder(flags.folder)
     for line in report.lines():
         print(line)
@@ -44,6 +47,9 @@ def _prepare_import(parser: Parser) -> None:
 
 
 def _import(flags: Namespace) -> None:
+    from sopo.data.importers.bvh_folder import import_bvh
+    from sopo.training.progress import progress
+
     with progress("importing") as report:
         summary = import_bvh(flags.source, flags.out, config_from(flags, ImportConfig), report)
     print(summary)

@@ -7,16 +7,9 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.diffusion.schedule import Sampling
-from sopo.errors import UserError
-from sopo.evaluation.protocol import ProtocolConfig, Source
-from sopo.evaluation.sources import FileSource
-from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher
-from sopo.recipes.evaluate import measure
-from sopo.recipes.record import environment, write_json
-from sopo.recipes.sources import generator_source
-from sopo.reports.published import COMPARISONS, published_figures
-from sopo.reports.tables import as_json, print_table
+from sopo.diffusion.settings import Sampling
+from sopo.evaluation.settings import ProtocolConfig
+from sopo.reports.published import COMPARISONS
 
 
 def _prepare(parser: Parser) -> None:
@@ -36,21 +29,14 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
-    if not flags.generator and not flags.motions:
-        raise UserError("nothing to evaluate: give --generator FOLDER or --motions FILE_OR_FOLDER")
-    protocol = config_from(flags, ProtocolConfig)
-    matcher = load_matcher(flags.evaluator)
-    dataset = load_dataset(flags.data, flags.split)
-    check_features(matcher.config.features, dataset.skeleton.num_features, str(flags.evaluator))
-    sources: dict[str, Source] = {}
-    for folder in flags.generator:
-        generator = load_generator(folder)
-        check_features(generator.config.features, dataset.skeleton.num_features, str(folder))
-        sources[str(folder)] = generator_source(generator, Sampling(**vars(flags.sampling)), protocol.seed)
-    for path in flags.motions:
-        sources[str(path)] = FileSource(path, dataset.skeleton)
-    table = measure(sources, dataset, matcher, protocol)
-    print_table(table, base=next(iter(sources)))
+    from sopo.recipes.evaluate import measure_files
+    from sopo.recipes.record import environment, write_json
+    from sopo.reports.published import published_figures
+    from sopo.reports.tables import as_json, print_table
+
+    protocol, sampling = config_from(flags, ProtocolConfig), Sampling(**vars(flags.sampling))
+    table = measure_files(flags.generator, flags.motions, flags.data, flags.split, flags.evaluator, sampling, protocol)
+    print_table(table, base=str([*flags.generator, *flags.motions][0]))
     record = {**as_json(table), "seed": protocol.seed, "environment": environment()}
     if flags.published:
         print("published: figures of the systems' own papers, not measured here")

@@ -13,7 +13,7 @@ from sopo.errors import UserError
 
 @dataclass(frozen=True)
 class Entry:
-    """A verb by its place, ``module:NAME``: torch and the rest are imported when it is chosen, not to list it."""
+    """A verb by its place, ``module:NAME``: its flags are imported when it is chosen, torch when it runs."""
 
     place: str
     help: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.mine import MineConfig, mine
+from sopo.recipes.settings import MineConfig
 
 
 def _prepare(parser: Parser) -> None:
@@ -19,6 +19,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _mine(flags: Namespace) -> None:
+    from sopo.recipes.mine import mine
+
     store = mine(flags.data, flags.generator, flags.reward, flags.out, config_from(flags, MineConfig))
     print(f"{len(store)} captions, the best and worst of {store.K} samples each: {flags.out}")
 

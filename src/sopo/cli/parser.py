@@ -26,7 +26,7 @@ class Parser(ArgumentParser):
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """A command: ``prepare`` adds its flags, ``run`` receives what they say.
+    """A command: ``prepare`` adds its flags, ``run`` imports the job and gives it what they say.
 
     before: the words after the verb -> flags that stand before them, so that theirs override.
     """

@@ -7,7 +7,6 @@ from jsonargparse import Namespace
 from sopo.cli.align import add_run, preset_flags, run_from
 from sopo.cli.parser import Parser, Verb
 from sopo.recipes.presets import LOOP_STABLE
-from sopo.recipes.profile import profile
 
 
 def _prepare(parser: Parser) -> None:
@@ -15,6 +14,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.recipes.profile import profile
+
     print(profile(**run_from(flags)))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.pretrained import CHECKPOINTS
-from sopo.recipes.quickstart import QuickstartConfig, quickstart
+from sopo.folders import CHECKPOINTS
+from sopo.recipes.settings import QuickstartConfig
 
 
 def _prepare(parser: Parser) -> None:
@@ -16,6 +16,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.recipes.quickstart import quickstart
+
     quickstart(flags.out, config_from(flags, QuickstartConfig), flags.checkpoints)
 
 

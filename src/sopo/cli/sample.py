@@ -5,8 +5,7 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_path
-from sopo.diffusion.schedule import Sampling
-from sopo.recipes.sample import sample
+from sopo.diffusion.settings import Sampling
 
 
 def _prepare(parser: Parser) -> None:
@@ -22,6 +21,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.recipes.sample import sample
+
     sampling = Sampling(**vars(flags.sampling))
     for path in sample(flags.captions, flags.generator, flags.out, flags.seconds, flags.repeats, flags.seed, sampling):
         print(path)

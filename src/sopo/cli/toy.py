@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import torch
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.record import environment, write_json
-from sopo.reports.tables import as_json, print_table
-from sopo.toy.pictures import draw_still, film
-from sopo.toy.run import REFERENCE, ToyConfig, as_table, play
-from sopo.training.progress import progress
+from sopo.toy.settings import ToyConfig
 
 
 def _prepare(parser: Parser) -> None:
@@ -21,8 +16,13 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.recipes.record import environment, write_json
+    from sopo.reports.tables import as_json, print_table
+    from sopo.toy.pictures import draw_still, film
+    from sopo.toy.run import REFERENCE, as_table, play
+    from sopo.training.progress import progress
+
     config = config_from(flags, ToyConfig)
-    torch.set_num_threads(1)  # the matrices are too small to share
     with progress("the plane") as report:
         courses = play(config, report)
     table = as_table(courses)

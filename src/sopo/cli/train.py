@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
 from sopo.recipes import presets
-from sopo.recipes.pretrain import (
-    train_evaluator,
-    train_mdm,
-    train_mld,
-    train_momask,
-    train_reward,
-    train_rvq,
-    train_vae,
-)
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 
-def _verb(small: Any, loop: dict[str, Any], train: Callable[..., Any], given: tuple[str, ...] = ()) -> Verb:
+def _verb(small: Any, loop: dict[str, Any], given: tuple[str, ...] = ()) -> Verb:
     """A model's config, the loop's, and folders of trained parts that the config follows (``given``)."""
     model = type(small)
 
@@ -35,20 +25,22 @@ def _verb(small: Any, loop: dict[str, Any], train: Callable[..., Any], given: tu
         add_config(parser, LoopConfig, loop)
 
     def run(flags: Namespace) -> None:
+        from sopo.recipes.pretrain import TRAIN
+
         folders = {part: getattr(flags, part) for part in given}
         for part in given:
             setattr(flags, part, getattr(small, part))
         config = config_from(flags, model)
-        train(flags.data, out=flags.out, model=config, loop=config_from(flags, LoopConfig), **folders)
+        TRAIN[model](flags.data, out=flags.out, model=config, loop=config_from(flags, LoopConfig), **folders)
         print(f"trained: {flags.out}")
 
     return Verb(prepare, run)
 
 
-MDM = _verb(presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR, train_mdm)
-VAE = _verb(presets.VAE_PRESETS["small"], presets.LOOP_VAE, train_vae)
-MLD = _verb(presets.MLD_PRESETS["small"], presets.LOOP_MLD, train_mld, given=("vae",))
-RVQ = _verb(presets.RVQ_PRESETS["small"], presets.LOOP_RVQ, train_rvq)
-MOMASK = _verb(presets.MOMASK_PRESETS["small"], presets.LOOP_MOMASK, train_momask, given=("rvq",))
-REWARD = _verb(presets.TMR_SMALL, presets.LOOP_REWARD, train_reward)
-EVALUATOR = _verb(presets.GUO_SMALL, presets.LOOP_EVALUATOR, train_evaluator)
+MDM = _verb(presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR)
+VAE = _verb(presets.VAE_PRESETS["small"], presets.LOOP_VAE)
+MLD = _verb(presets.MLD_PRESETS["small"], presets.LOOP_MLD, given=("vae",))
+RVQ = _verb(presets.RVQ_PRESETS["small"], presets.LOOP_RVQ)
+MOMASK = _verb(presets.MOMASK_PRESETS["small"], presets.LOOP_MOMASK, given=("rvq",))
+REWARD = _verb(presets.TMR_SMALL, presets.LOOP_REWARD)
+EVALUATOR = _verb(presets.GUO_SMALL, presets.LOOP_EVALUATOR)

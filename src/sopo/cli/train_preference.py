@@ -5,7 +5,7 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.preference_reward import ChoicesConfig, train_preference_reward
+from sopo.recipes.settings import ChoicesConfig
 
 
 def _prepare(parser: Parser) -> None:
@@ -16,6 +16,8 @@ def _prepare(parser: Parser) -> None:
 
 
 def _run(flags: Namespace) -> None:
+    from sopo.recipes.preference_reward import train_preference_reward
+
     accuracy = train_preference_reward(flags.labels, flags.reward, flags.out, config_from(flags, ChoicesConfig))
     print(", ".join(f"{name.replace('_', ' ')} {share:.1%}" for name, share in accuracy.items()))
     print(f"trained: {flags.out}")

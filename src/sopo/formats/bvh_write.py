@@ -6,8 +6,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import roma
-import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -58,12 +56,19 @@ def _world_rotations(joints: NDArray, skeleton: Skeleton) -> list[Rotation]:
         children = _children(skeleton, joint)
         if len(children) > 1:
             spread = np.einsum("tci,cj->tij", bones[:, [child - 1 for child in children]], rest[children])
-            before = Rotation.from_matrix(roma.special_procrustes(torch.from_numpy(spread)).numpy())
+            before = Rotation.from_matrix(_nearest_rotation(spread))
         elif children:
             aim = before.inv().apply(bones[:, children[0] - 1])
             before = before * Rotation.from_matrix(rotation_between(rest[children[0]], aim))
         world.append(before)
     return world
+
+
+def _nearest_rotation(matrix: NDArray) -> NDArray:
+    """[..., 3, 3] -> the rotations nearest to them (Frobenius), by the singular value decomposition."""
+    left, _, right = np.linalg.svd(matrix)
+    left[..., -1] *= np.sign(np.linalg.det(left @ right))[..., None]
+    return left @ right
 
 
 def _children(skeleton: Skeleton, joint: int) -> list[int]:

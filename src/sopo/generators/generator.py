@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from sopo.batch import Batch, Caption
-from sopo.diffusion.schedule import Diffusion, Sampling
+from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import Skeleton, skeleton_for_features

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
+from sopo.generators.settings import LengthEstimatorConfig
 from sopo.nn.gumbel import pick
 from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding
 
 FOLDER = "lengths"  # inside the folder of the generator that it belongs to
-
-
-@dataclass(frozen=True)
-class LengthEstimatorConfig:
-    """Sizes; the defaults are the published ones."""
-
-    text_width: int = 512
-    classes: int = 50  # a class is a number of tokens
-    frames_per_token: int = 4
 
 
 class LengthEstimator(Pretrained):

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sopo.generators.settings import TokenTransformerConfig
 from sopo.generators.token_transformer import (
     KEPT_LOGITS,
     TokenTransformer,
-    TokenTransformerConfig,
     extrapolate,
     masked_mean,
     negative_log_likelihood,

@@ -7,54 +7,22 @@ folds neighbouring frames into one token, ``text_layers`` mixes token embeddings
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Diffusion, Sampling
-from sopo.errors import UserError
+from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator, NoiseDraw
+from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, sinusoids
 from sopo.nn.frames import fold_frames, unfold_frames
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
-
-
-@dataclass(frozen=True)
-class MDMConfig:
-    """Sizes; the defaults are the published HumanML3D model's (50 steps)."""
-
-    features: int = 263
-    width: int = 512
-    feedforward: int = 1024
-    layers: int = 8
-    heads: int = 4
-    dropout: float = 0.1
-    architecture: Literal["encoder", "decoder"] = "encoder"
-    step_token: bool = False  # decoder: the step as a first token beside the frames (emb_trans_dec)
-    text_in_step_token: bool = False  # the text with it, as MDM's code did until 2025
-    text_encoder: str = "clip-vit-b32-22"
-    pooled_text: bool = False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
-    text_layers: int = 0
-    frames_per_token: int = 1
-    mask_frames: bool = True  # keep attention off the padding (the 50-step models do)
-    diffusion_steps: int = 50
-    drop_condition: float = 0.1
-    max_positions: int = 5000
-
-    def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
-        for name in ("frames_per_token", "diffusion_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}: must be 1 or more")
-        if self.text_in_step_token and not (self.step_token and self.pooled_text):
-            raise UserError("text_in_step_token needs step_token and pooled_text: one token of both")
 
 
 class MDM(Generator):

@@ -6,17 +6,18 @@ Diffusion runs on the latents of a frozen motion VAE. Published: one latent toke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Diffusion, Prediction, Sampling, Schedule
-from sopo.errors import UserError
+from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator, NoiseDraw
-from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
+from sopo.generators.motion_vae import MotionVAE
+from sopo.generators.settings import MLDConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding
 from sopo.nn.skip_transformer import SkipTransformer
@@ -24,37 +25,6 @@ from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
-
-
-@dataclass(frozen=True)
-class MLDConfig:
-    """Sizes of the denoiser; the defaults are MLD's. MLD*: sentence-t5-large; its v2 has no ``text_relu``."""
-
-    vae: MotionVAEConfig = field(default_factory=MotionVAEConfig)
-    width: int = 256
-    feedforward: int = 1024
-    layers: int = 9
-    heads: int = 4
-    dropout: float = 0.1
-    text_encoder: str = "clip-vit-l14"
-    text_relu: bool = True
-    text_layers: int = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
-    text_tokens: int = 4
-    step_width: int = 768  # of the step's sinusoid
-    schedule: Schedule = "scaled-linear"
-    prediction: Prediction = "epsilon"
-    diffusion_steps: int = 1000
-    default_steps: int = 50  # of sampling
-    drop_condition: float = 0.1
-    max_positions: int = 500
-
-    def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
-
-    @property
-    def features(self) -> int:
-        return self.vae.features
 
 
 class MLD(Generator):

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.generators.masked_transformer import MaskedTransformer, masked_ratio
 from sopo.generators.residual_transformer import ResidualTransformer
-from sopo.generators.rvq_vae import RVQVAE, RVQVAEConfig
-from sopo.generators.token_transformer import TokenTransformerConfig
+from sopo.generators.rvq_vae import RVQVAE
+from sopo.generators.settings import MoMaskConfig
 from sopo.motion.normalize import Normalizer
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
-
-
-@dataclass(frozen=True)
-class MoMaskConfig:
-    """Sizes of the three networks; the defaults are the published HumanML3D model's."""
-
-    rvq: RVQVAEConfig = field(default_factory=RVQVAEConfig)
-    masked: TokenTransformerConfig = field(default_factory=TokenTransformerConfig)
-    residual: TokenTransformerConfig = field(default_factory=lambda: TokenTransformerConfig(drop_condition=0.2))
-    text_encoder: str = "clip-vit-b32"
-    share_weight: bool = True
-    default_steps: int = 10  # of sampling
-    residual_guidance: float = 5.0  # of the residual transformer, wherever sampling is guided at all
-
-    def __post_init__(self) -> None:
-        if self.rvq.quantizers < 2:
-            raise UserError("quantizers is 1: MoMask's residual transformer needs 2 or more")
-
-    @property
-    def features(self) -> int:
-        return self.rvq.features
 
 
 @dataclass(frozen=True)

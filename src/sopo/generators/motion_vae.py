@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.errors import UserError
+from sopo.generators.settings import MotionVAEConfig
 from sopo.motion.decode import decode_joints
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import skeleton_for_features
@@ -18,29 +17,6 @@ from sopo.nn.frames import fold_frames, unfold_frames
 from sopo.nn.skip_transformer import SkipTransformer
 from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
-
-
-@dataclass(frozen=True)
-class MotionVAEConfig:
-    """Sizes; the defaults are the published ones, latent [1, 256] of MLD (MLD* v2: 16 tokens of 32)."""
-
-    features: int = 263
-    width: int = 256
-    feedforward: int = 1024
-    layers: int = 9
-    heads: int = 4
-    dropout: float = 0.1
-    latent_tokens: int = 1
-    latent_width: int = 256
-    frames_per_token: int = 1
-    max_positions: int = 500
-    kl: float = 1e-4  # weight of the divergence from N(0, 1)
-
-    def __post_init__(self) -> None:
-        if self.width % self.heads:
-            raise UserError(f"width is {self.width}: must be a multiple of heads = {self.heads}")
-        if min(self.latent_tokens, self.latent_width, self.frames_per_token) < 1:
-            raise UserError("latent_tokens, latent_width and frames_per_token must be 1 or more")
 
 
 class MotionVAE(Pretrained):

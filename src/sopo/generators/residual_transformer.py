@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sopo.generators.settings import TokenTransformerConfig
 from sopo.generators.token_transformer import (
     KEPT_LOGITS,
     TokenTransformer,
-    TokenTransformerConfig,
     extrapolate,
     masked_mean,
     negative_log_likelihood,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.errors import UserError
+from sopo.generators.settings import RVQVAEConfig
 from sopo.motion.features import feature_slices
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import skeleton_for_features
@@ -18,30 +16,6 @@ from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
 
 POSITIONS_WEIGHT, COMMITMENT_WEIGHT = 0.5, 0.02
-
-
-@dataclass(frozen=True)
-class RVQVAEConfig:
-    """Sizes; the defaults are the published HumanML3D model's."""
-
-    features: int = 263
-    width: int = 512
-    code_dim: int = 512
-    codes: int = 512
-    quantizers: int = 6
-    down_t: int = 2  # a token stands for 2^down_t frames
-    depth: int = 3
-    dilation_growth: int = 3
-    dropout: float = 0.2
-    quantize_dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        if min(self.codes, self.quantizers, self.down_t, self.depth) < 1:
-            raise UserError("codes, quantizers, down_t and depth of an RVQ-VAE must be 1 or more")
-
-    @property
-    def frames_per_token(self) -> int:
-        return 1 << self.down_t
 
 
 class RVQVAE(Pretrained):

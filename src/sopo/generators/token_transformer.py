@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sopo.errors import UserError
+from sopo.generators.settings import TokenTransformerConfig
 from sopo.nn.embeddings import sinusoids
 from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
@@ -16,24 +14,6 @@ from sopo.text.encoder import TextEmbedding
 
 MAX_TOKENS = 512
 KEPT_LOGITS = 1 - 0.9  # the share of ids that a draw chooses from (published: topkr 0.9, the best 10%)
-
-
-@dataclass(frozen=True)
-class TokenTransformerConfig:
-    """Sizes; the defaults are the published masked transformer's."""
-
-    width: int = 384
-    feedforward: int = 1024
-    layers: int = 8
-    heads: int = 6
-    dropout: float = 0.2
-    text_layers: int = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
-    text_tokens: int = 4
-    drop_condition: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
 
 
 class TokenTransformer(nn.Module):

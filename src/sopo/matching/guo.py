@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -14,32 +13,11 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from sopo.batch import Caption
 from sopo.errors import UserError
 from sopo.matching.matcher import Matcher
+from sopo.matching.settings import CONTACTS, GuoConfig
 from sopo.matching.words import CLASSES, WordVectors, read_words, word_vectors
 from sopo.motion.normalize import Normalizer
 
 UNIT = 4  # frames per movement
-CONTACTS = 4  # the last features, foot contacts, are not looked at
-
-
-@dataclass(frozen=True)
-class GuoConfig:
-    """Sizes. The defaults are for the embedded corpus (3.1 MB)."""
-
-    features: int = 263
-    words: str = "hashed-256"
-    word_width: int = 256
-    max_words: int = 40
-    max_frames: int = 196
-    movement_hidden: int = 128
-    movement: int = 128
-    motion_hidden: int = 128
-    text_hidden: int = 128
-    width: int = 128  # of the joint space
-
-    def __post_init__(self) -> None:
-        sizes = [value for value in vars(self).values() if isinstance(value, int)]
-        if min(sizes) < 1 or self.features <= CONTACTS:
-            raise ValueError(f"sizes must be positive and features above {CONTACTS}: {self}")
 
 
 PUBLISHED = {  # replace ``words`` by "glove:FOLDER" of the user's copy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,25 +10,12 @@ from torch.nn import functional as F
 
 from sopo.batch import Caption, length_mask
 from sopo.matching.matcher import Matcher
+from sopo.matching.settings import TMRConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import sinusoids
 from sopo.text import TextEmbedding, text_encoder
 
 Gaussian = tuple[Tensor, Tensor]  # mean, log-variance: [B, E]
-
-
-@dataclass(frozen=True)
-class TMRConfig:
-    """Sizes. The defaults are for the embedded corpus (3.2 MB)."""
-
-    features: int = 263
-    text_encoder: str = "hashed-256"
-    width: int = 96  # of the transformers and of the joint space
-    feedforward: int = 256
-    layers: int = 2
-    heads: int = 4
-    dropout: float = 0.1
-    frames_per_token: int = 4  # 1 as published; 4 makes attention 16 times cheaper
 
 
 PUBLISHED = {  # both read 263 features; the KIT-ML model too

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import roma
 import torch
 from torch import Tensor
 
 from sopo.errors import UserError
 from sopo.motion.features import feature_slices
 from sopo.motion.skeleton import Skeleton
+
+SMALL = 1e-8  # a length that a vector is divided by at least
 
 
 def decode_joints(features: Tensor, skeleton: Skeleton) -> Tensor:
@@ -28,10 +29,16 @@ def decode_rotations(features: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tens
     """
     half, root = _root(features, skeleton)
     columns = features[..., feature_slices(skeleton).rotations].unflatten(-1, (-1, 2, 3)).transpose(-1, -2)
-    # epsilon keeps padded frames, all zeros, finite.
-    local = roma.special_gramschmidt(columns, epsilon=1e-8)
-    about_y = torch.stack((torch.zeros_like(half), 2 * half, torch.zeros_like(half)), dim=-1)
-    return torch.cat((roma.rotvec_to_rotmat(about_y)[..., None, :, :], local), dim=-3), root
+    return torch.cat((_about_y(2 * half)[..., None, :, :], orthonormal(columns)), dim=-3), root
+
+
+def orthonormal(columns: Tensor) -> Tensor:
+    """Two columns [..., 3, 2] -> rotations [..., 3, 3] by Gram-Schmidt; finite where they are zero, as in padding."""
+    first, second = columns.unbind(-1)
+    x = first / first.norm(dim=-1, keepdim=True).clamp(min=SMALL)
+    y = second - (x * second).sum(-1, keepdim=True) * x
+    y = y / y.norm(dim=-1, keepdim=True).clamp(min=SMALL)
+    return torch.stack((x, y, torch.linalg.cross(x, y)), dim=-1)
 
 
 def _root(features: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
@@ -46,6 +53,12 @@ def _root(features: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
     path = torch.cumsum(step, dim=-2)
     height = features[..., columns.root_height]
     return half, torch.cat((path[..., :1], height, path[..., 2:]), dim=-1)
+
+
+def _about_y(angle: Tensor) -> Tensor:
+    """Angles [...] -> rotations [..., 3, 3] about the vertical axis."""
+    c, s, zero, one = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack((c, zero, s, zero, one, zero, -s, zero, c), dim=-1).unflatten(-1, (3, 3))
 
 
 def _one_later(values: Tensor) -> Tensor:

@@ -7,24 +7,10 @@ are drawn with, read the weights and never call the layers inside, so adapters a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-
-from sopo.errors import UserError
-
-
-@dataclass(frozen=True)
-class LoRAConfig:
-    """How much of a model trains."""
-
-    rank: int = 0  # of each linear layer's change; 0: all weights train
-
-    def __post_init__(self) -> None:
-        if self.rank < 0:
-            raise UserError(f"lora.rank is {self.rank}: must be 1 or more, or 0 to train all weights")
 
 
 class _Change(nn.Module):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,31 +15,10 @@ from sopo.errors import UserError
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import HUMANML3D, KIT
 from sopo.published.reading import read_tensor
+from sopo.published.settings import Given
 
 FEATURES = {"humanml3d": HUMANML3D.num_features, "kit": KIT.num_features}
 STATISTICS = ("meta/{}.npy", "{}.npy", "{}.pt")
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the user says about a checkpoint."""
-
-    dataset: Literal["humanml3d", "kit"] | None = None
-    """what it was trained on; the feature count is checked against it"""
-    mean: Path | None = None
-    """mean of the features it was trained under, .npy or .pt [D]; by default the one beside the checkpoint"""
-    std: Path | None = None
-    """their deviation, likewise"""
-    diffusion_steps: int | None = None
-    """MDM: steps it was trained with; by default what args.json beside it says"""
-    mask_frames: bool | None = None
-    """MDM: whether attention is kept off the padding; likewise"""
-    step_token: bool | None = None
-    """MDM's decoder: whether the step is a token beside the frames (emb_trans_dec); likewise"""
-    text_in_step_token: bool = False
-    """MDM's decoder: whether the text is in that token too, as in code before 2025 (humanml-decoder-with-emb-512)"""
-    words: str = "glove:glove"
-    """Guo et al.: glove:FOLDER of the word vectors"""
 
 
 def check_dataset(features: int, given: Given, path: Path) -> None:

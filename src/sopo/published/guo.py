@@ -6,10 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sopo.matching.guo import CONTACTS, GuoConfig, GuoMatcher
+from sopo.matching.guo import GuoMatcher
+from sopo.matching.settings import CONTACTS, GuoConfig
 from sopo.pretrained import load_weights
-from sopo.published.beside import Given, check_dataset, read_statistics
+from sopo.published.beside import check_dataset, read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
+from sopo.published.settings import Given
 
 PARTS = ("movement_encoder", "motion_encoder", "text_encoder")
 

@@ -9,11 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from sopo.errors import UserError
-from sopo.generators.mdm import MDM, MDMConfig
+from sopo.generators.mdm import MDM
+from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.pretrained import load_weights
-from sopo.published.beside import Given, check_dataset, read_settings, read_statistics
+from sopo.published.beside import check_dataset, read_settings, read_statistics
 from sopo.published.reading import read_checkpoint, tensors_of
+from sopo.published.settings import Given
 
 PREFIXES = {
     "embed_timestep.time_embed.": "embed_step.mlp.",

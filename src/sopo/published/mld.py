@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from sopo.errors import UserError
-from sopo.generators.mld import MLD, MLDConfig
-from sopo.generators.motion_vae import MotionVAEConfig
+from sopo.generators.mld import MLD
+from sopo.generators.settings import MLDConfig, MotionVAEConfig
 from sopo.motion.normalize import Normalizer
 from sopo.pretrained import load_weights
-from sopo.published.beside import Given, check_dataset, read_statistics
+from sopo.published.beside import check_dataset, read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
+from sopo.published.settings import Given
 
 SOURCE = "weights of MLD"  # how errors call them where no file is known
 HEADS = 4  # leaves no trace in the shapes

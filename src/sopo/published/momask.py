@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from sopo.errors import UserError
-from sopo.generators.length_estimator import LengthEstimator, LengthEstimatorConfig
-from sopo.generators.momask import MoMask, MoMaskConfig
-from sopo.generators.rvq_vae import RVQVAEConfig
-from sopo.generators.token_transformer import TokenTransformerConfig
+from sopo.generators.length_estimator import LengthEstimator
+from sopo.generators.momask import MoMask
+from sopo.generators.settings import LengthEstimatorConfig, MoMaskConfig, RVQVAEConfig, TokenTransformerConfig
 from sopo.motion.normalize import Normalizer
 from sopo.pretrained import load_weights
-from sopo.published.beside import Given, check_dataset, read_statistics
+from sopo.published.beside import check_dataset, read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
+from sopo.published.settings import Given
 
 Tensors = Mapping[str, Tensor]
 

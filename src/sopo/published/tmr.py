@@ -7,10 +7,12 @@ from pathlib import Path
 from torch import Tensor
 
 from sopo.errors import UserError
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.matching.settings import TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.pretrained import load_weights
-from sopo.published.beside import Given, read_statistics
+from sopo.published.beside import read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
+from sopo.published.settings import Given
 
 PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
 WEIGHTS = "last_weights"

@@ -13,12 +13,14 @@ from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
-from sopo.nn.lora import LoRAConfig, add_adapters, merge_adapters
+from sopo.nn.lora import add_adapters, merge_adapters
+from sopo.nn.settings import LoRAConfig
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.guard import WinnerGuard
 from sopo.preference.methods import method_by_name
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
 from sopo.preference.pairs import PairStore
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.batches import pair_batches, training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
@@ -27,7 +29,8 @@ from sopo.recipes.record import save_model
 from sopo.recipes.resume import write_run
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau
-from sopo.training.loop import Batches, LoopConfig, fit
+from sopo.training.loop import Batches, fit
+from sopo.training.settings import LoopConfig
 
 CALIBRATION_PAIRS = 512  # real pairs whose rewards define the quantiles of tau
 DESCRIBED_SAMPLES = 64  # of the pretrained model, whose rewards run.json describes

@@ -13,7 +13,8 @@ from sopo.data.schedule import BatchSchedule
 from sopo.errors import UserError
 from sopo.preference.pairs import PairStore
 from sopo.randomness import numpy_rng
-from sopo.training.loop import Batches, LoopConfig
+from sopo.training.loop import Batches
+from sopo.training.settings import LoopConfig
 
 
 def training_batches(dataset: MotionDataset, config: LoopConfig, codes: EncodedCrops | None = None) -> Batches:

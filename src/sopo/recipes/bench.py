@@ -9,17 +9,18 @@ from typing import Any
 
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
+from sopo.folders import local_folder, read_config
 from sopo.matching.guo import GuoMatcher
 from sopo.preference.methods import method_by_name
-from sopo.preference.objective import PreferenceConfig
-from sopo.pretrained import local_folder, read_config
-from sopo.recipes.bench_grid import BenchConfig, Grid, Models, Setting, slug
+from sopo.preference.settings import PreferenceConfig
+from sopo.recipes.bench_grid import Grid, Models, Setting, slug
 from sopo.recipes.build import load_matcher, reward_terms
 from sopo.recipes.corpus import made_corpus
 from sopo.recipes.fingerprints import model_hash
 from sopo.recipes.jobs import run_jobs
 from sopo.recipes.presets import stable
 from sopo.recipes.record import environment, provenance, write_json
+from sopo.recipes.settings import BenchConfig
 from sopo.reports.bench import TIME, published_rows, write_pages
 from sopo.reports.results import REAL
 from sopo.reports.tables import as_json

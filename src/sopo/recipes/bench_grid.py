@@ -7,56 +7,39 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 
-from sopo.corpus.write import CorpusConfig
-from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
-from sopo.evaluation.protocol import ProtocolConfig, Table
+from sopo.evaluation.protocol import Table
+from sopo.evaluation.settings import ProtocolConfig
+from sopo.folders import CONFIG_FILE, local_folder
 from sopo.preference.methods import method_by_name
-from sopo.preference.objective import PreferenceConfig
-from sopo.pretrained import CONFIG_FILE, local_folder
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import numpy_rng
 from sopo.recipes.align import align
 from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher, load_reward
-from sopo.recipes.corpus import ALIGNMENT_CORPUS
 from sopo.recipes.evaluate import measure
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.jobs import Job
-from sopo.recipes.mine import MineConfig, mine
+from sopo.recipes.mine import mine
 from sopo.recipes.pace import seconds_a_motion, seconds_a_step
-from sopo.recipes.presets import LOOP_STABLE, loop_stable
+from sopo.recipes.presets import loop_stable
 from sopo.recipes.record import write_json
 from sopo.recipes.resume import claim
+from sopo.recipes.settings import BenchConfig
 from sopo.recipes.sources import generator_source
 from sopo.reports.bench import TIME
 from sopo.reports.results import REAL, Stat
 from sopo.reports.tables import as_json, from_json, pooled
 from sopo.training.log import read_log
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 BASE, BEGUN, MEASURED = "base", "cell.json", "measured.json"
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """The budget of a table; every cell has the same steps."""
-
-    steps: int = LOOP_STABLE["steps"]
-    seeds: tuple[int, ...] = (0, 1, 2)
-    runs: int = 20
-    corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
-    mining: MineConfig = field(default_factory=lambda: MineConfig(half=True))
-    sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))  # of what is measured
-
-    def __post_init__(self) -> None:
-        if not self.seeds or self.steps < 1 or self.runs < 1:
-            raise UserError("steps, runs and the number of seeds must be 1 or more")
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
+from sopo.folders import local_folder, read_config
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
-from sopo.pretrained import local_folder, read_config
 from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
 from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from sopo.corpus.write import CorpusConfig
-from sopo.preference.objective import PreferenceConfig
-from sopo.pretrained import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE, read_weights
+from sopo.corpus.settings import CorpusConfig
+from sopo.folders import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE
+from sopo.preference.settings import PreferenceConfig
+from sopo.pretrained import read_weights
 from sopo.recipes import presets
 from sopo.recipes.align import align
 from sopo.recipes.build import load_generator
-from sopo.recipes.corpus import ALIGNMENT_CORPUS, RAW_CORPUS, made_corpus
+from sopo.recipes.corpus import made_corpus
+from sopo.recipes.presets import ALIGNMENT_CORPUS, RAW_CORPUS
 from sopo.recipes.pretrain import (
     train_evaluator,
     train_mdm,
@@ -29,7 +31,7 @@ from sopo.recipes.pretrain import (
     train_rvq,
     train_vae,
 )
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 JUDGES_CORPUS = CorpusConfig(train=12000, val=64, test=64, seed=100, wrong_share=0.0, coarse_share=0.15)
 GENERATORS = ("mdm", "mld", "momask")

@@ -13,14 +13,14 @@ from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.generators.length_estimator import FOLDER
 from sopo.matching.matcher import Matcher
-from sopo.published.beside import Given
 from sopo.published.guo import read_guo
 from sopo.published.mdm import read_mdm
 from sopo.published.mld import read_mld, read_mld_star
 from sopo.published.momask import read_length_estimator, read_momask
+from sopo.published.settings import Given, System
 from sopo.published.tmr import read_tmr
 
-SYSTEMS: dict[str, Callable[[Path, Given], Generator | Matcher]] = {
+SYSTEMS: dict[System, Callable[[Path, Given], Generator | Matcher]] = {
     "mdm": read_mdm,
     "mld": read_mld,
     "mld-star": read_mld_star,
@@ -30,7 +30,7 @@ SYSTEMS: dict[str, Callable[[Path, Given], Generator | Matcher]] = {
 }
 
 
-def convert(system: str, path: Path, out: Path, given: Given) -> Path:
+def convert(system: System, path: Path, out: Path, given: Given) -> Path:
     """Write ``out``: config.json, model.safetensors, and the statistics inside once more as mean.npy and std.npy.
 
     MoMask's length estimator, where the release has it, becomes a folder inside. All or nothing. Raises UserError if a

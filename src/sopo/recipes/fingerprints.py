@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sopo.data.layout import MEAN, STD
 from sopo.errors import UserError
-from sopo.pretrained import WEIGHTS_FILE, local_folder
+from sopo.folders import WEIGHTS_FILE, local_folder
 from sopo.recipes.build import reward_terms
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from accelerate import PartialState
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sopo.batch import Caption
 from sopo.data.dataset import MotionDataset, crops
-from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.preference.candidates import draw_candidates
@@ -23,33 +22,13 @@ from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.resume import claim, refuse_others
+from sopo.recipes.settings import MineConfig
 from sopo.rewards.reward import Reward
 from sopo.training.progress import progress
 
 SPLIT = "train"
 GROUP = 256  # captions of a part; neighbours in length are drawn together
 SETTINGS = "settings.json"
-
-
-@dataclass(frozen=True)
-class MineConfig:
-    """How to mine."""
-
-    K: int = 4  # samples a caption
-    captions: int = 0  # training captions, drawn at random; 0: all
-    keep: Literal["pair", "all"] = "pair"  # of the K samples: best and worst, or all (for dpo-ranked)
-    sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))
-    half: bool = False  # keep features and latents in 16 bits: half the disk, an error of 5e-4 of their size
-    batch_size: int = 64  # captions at a time
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        least = {"K": 2, "captions": 0, "batch_size": 1, "seed": 0}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise UserError(f"{name} is {getattr(self, name)}: must be at least {value}")
-        if self.keep not in ("pair", "all"):
-            raise UserError(f"keep is {self.keep!r}: choose pair or all")
 
 
 @dataclass(frozen=True)

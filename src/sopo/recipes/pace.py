@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.recipes.sources import generator_source
 from sopo.rewards.reward import Reward

@@ -21,32 +21,11 @@ from sopo.motion.skeleton import skeleton_for_features
 from sopo.recipes.build import load_matcher
 from sopo.recipes.record import save_model, write_json
 from sopo.recipes.resume import write_run
-from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryConfig, choice_loss
+from sopo.recipes.settings import ChoicesConfig
+from sopo.rewards.bradley_terry import BradleyTerry, choice_loss
+from sopo.rewards.settings import BradleyTerryConfig
 
 COLUMNS = ("caption", "motion_a", "motion_b", "preferred")
-
-
-@dataclass(frozen=True)
-class ChoicesConfig:
-    """How to fit the head: all choices at once, as they are few."""
-
-    hidden: int = 64
-    steps: int = 300
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    held_out: float = 0.2  # share of the choices that measure it
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.hidden < 1 or self.steps < 1:
-            raise UserError(f"hidden is {self.hidden} and steps is {self.steps}: both must be at least 1")
-        if not 0 < self.learning_rate < 1 or self.weight_decay < 0:
-            raise UserError(
-                f"learning_rate is {self.learning_rate} and weight_decay is {self.weight_decay}: "
-                "the one lies between 0 and 1, the other is not negative"
-            )
-        if not 0 <= self.held_out < 1:
-            raise UserError(f"held_out is {self.held_out}: a share in [0, 1)")
 
 
 @dataclass(frozen=True)

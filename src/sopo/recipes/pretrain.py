@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,21 +15,25 @@ from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.data.encoded import EncodedCrops
 from sopo.generators.generator import Generator
-from sopo.generators.mdm import MDM, MDMConfig
-from sopo.generators.mld import MLD, MLDConfig
-from sopo.generators.momask import MoMask, MoMaskConfig
-from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
-from sopo.generators.rvq_vae import RVQVAE, RVQVAEConfig
-from sopo.matching.guo import GuoConfig, GuoMatcher
+from sopo.generators.mdm import MDM
+from sopo.generators.mld import MLD
+from sopo.generators.momask import MoMask
+from sopo.generators.motion_vae import MotionVAE
+from sopo.generators.rvq_vae import RVQVAE
+from sopo.generators.settings import MDMConfig, MLDConfig, MoMaskConfig, MotionVAEConfig, RVQVAEConfig
+from sopo.matching.guo import GuoMatcher
 from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective, TMRWeights
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.matching.settings import GuoConfig, TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.motion.features import feature_slices
+from sopo.pretrained import Pretrained
 from sopo.randomness import Draws, numpy_rng
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import check_features, load_dataset
 from sopo.recipes.record import save_model
 from sopo.recipes.resume import write_run
-from sopo.training.loop import LoopConfig, fit
+from sopo.training.loop import fit
+from sopo.training.settings import LoopConfig
 
 MOVEMENT_STEPS = 800  # of the evaluator's first stage, at most: an autoencoder of movements is soon good enough
 LEAST_DEVIATION = 0.1  # of a feature, in means of its group: less is noise, not movement
@@ -164,3 +169,15 @@ def statistics(dataset: MotionDataset) -> tuple[Tensor, Tensor]:
     for group in feature_slices(dataset.skeleton).groups:
         deviation[group] = np.maximum(deviation[group], LEAST_DEVIATION * deviation[group].mean() or 1.0)
     return torch.from_numpy(frames.mean(0)), torch.from_numpy(deviation)
+
+
+# A model's config -> what trains such a model.
+TRAIN: dict[type, Callable[..., Pretrained]] = {
+    MDMConfig: train_mdm,
+    MotionVAEConfig: train_vae,
+    MLDConfig: train_mld,
+    RVQVAEConfig: train_rvq,
+    MoMaskConfig: train_momask,
+    TMRConfig: train_reward,
+    GuoConfig: train_evaluator,
+}

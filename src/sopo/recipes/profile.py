@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 
-from sopo.nn.lora import LoRAConfig
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.nn.settings import LoRAConfig
+from sopo.preference.objective import PreferenceObjective
+from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.align import ALL_WEIGHTS, prepare
-from sopo.training.loop import LoopConfig, fit
+from sopo.training.loop import fit
+from sopo.training.settings import LoopConfig
 
 SAMPLING, SCORING, POLICY, REFERENCE = "sampling", "scoring", "loss, policy", "loss, reference"
 UPDATE, REST = "backward and optimiser", "the rest"

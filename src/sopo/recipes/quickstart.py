@@ -4,43 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sopo.data.dataset import MotionDataset
-from sopo.diffusion.schedule import Sampling
-from sopo.evaluation.protocol import ProtocolConfig, Table
-from sopo.preference.objective import PreferenceConfig
-from sopo.pretrained import CHECKPOINTS, shipped
+from sopo.evaluation.protocol import Table
+from sopo.evaluation.settings import ProtocolConfig
+from sopo.folders import CHECKPOINTS, shipped
+from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
-from sopo.recipes.corpus import ALIGNMENT_CORPUS, made_corpus
+from sopo.recipes.corpus import made_corpus
 from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
-from sopo.recipes.presets import loop_stable, stable
+from sopo.recipes.presets import ALIGNMENT_CORPUS, loop_stable, stable
 from sopo.recipes.record import environment, write_json
+from sopo.recipes.settings import QuickstartConfig
 from sopo.recipes.sources import Drawing, generator_source
 from sopo.reports.page import COLUMNS, Estimate, Report, write_page
 from sopo.reports.tables import as_json, print_table
 from sopo.rewards.reward import Reward
 from sopo.training.log import read_log
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 CURVES = ("loss", "reward/all", "reward/unpreferred", "vu", "margin", "implicit_accuracy", "error_w", "S")
-
-
-@dataclass(frozen=True)
-class QuickstartConfig:
-    """The quickstart's budget; the defaults take about five minutes on two cores."""
-
-    generator: Literal["mdm", "mld", "momask"] = "mdm"
-    train_clips: int = 3000
-    test_clips: int = 320
-    steps: int = 100
-    runs: int = 20
-    seed: int = 0
-    sampling: Sampling = dataclasses.field(default_factory=lambda: Sampling("ddim", 10, 2.5))
 
 
 def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOINTS) -> Table:

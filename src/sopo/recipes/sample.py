@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from sopo.batch import as_captions
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
+from sopo.folders import local_folder
 from sopo.formats.bvh_write import write_bvh
 from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.decode import decode_joints
-from sopo.pretrained import local_folder
 from sopo.randomness import Draws, derive_seed
 from sopo.recipes.build import load_generator
 from sopo.text.encoder import TextEmbedding

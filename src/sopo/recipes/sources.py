@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
 from sopo.randomness import Draws, derive_seed
 

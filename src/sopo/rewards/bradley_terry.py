@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sopo.batch import Caption
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.pretrained import Pretrained
 from sopo.rewards.reward import Reward
-
-
-@dataclass(frozen=True)
-class BradleyTerryConfig:
-    """The frozen matcher inside, and the width of the head's hidden layer."""
-
-    tmr: TMRConfig = field(default_factory=TMRConfig)
-    hidden: int = 64
-
-    @property
-    def features(self) -> int:
-        return self.tmr.features
+from sopo.rewards.settings import BradleyTerryConfig
 
 
 class BradleyTerry(Pretrained):

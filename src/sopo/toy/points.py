@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, Caption
-from sopo.diffusion.schedule import Diffusion, Sampling
+from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator, NoiseDraw
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding
 from sopo.randomness import Draws
 from sopo.text import TextEmbedding, text_encoder
-
-
-@dataclass(frozen=True)
-class PointConfig:
-    """Sizes of the network; ``features`` is the dimension of the plane."""
-
-    features: int = 2
-    width: int = 96
-    layers: int = 3
-    diffusion_steps: int = 40
+from sopo.toy.settings import PointConfig
 
 
 class PointDiffusion(Generator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,57 +12,18 @@ from scipy import stats
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
-from sopo.errors import UserError
+from sopo.diffusion.settings import Sampling
 from sopo.preference.candidates import draw_candidates
-from sopo.preference.methods import method_by_name
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
 from sopo.randomness import Draws, derive_seed
 from sopo.reports.results import Stat, Table
-from sopo.toy.points import PointConfig, PointDiffusion
+from sopo.toy.points import PointDiffusion
+from sopo.toy.settings import PointConfig, ToyConfig
 from sopo.toy.world import CAPTION, RegionReward, as_batch, labelled_pairs, masses, training_points
 from sopo.training.progress import Report
 
 REFERENCE = "reference"
 MEASURE = Sampling("ddpm", 0, 1.0)
-
-
-@dataclass(frozen=True)
-class ToyConfig:
-    """The budget, and the letters of the paper; the defaults take about a minute on one thread.
-
-    Rate and scale were chosen by hand among five pairs, for a picture in which every method has moved, and are
-    the same for all. The picture depends on them: at rate 1e-4 and scale 50 an earlier network left 46% of SoPo's
-    samples and 50% of online DPO's in no region, and SoPo gained little (1 seed).
-    """
-
-    seeds: int = 4
-    methods: tuple[str, ...] = ("dpo", "online-dpo", "sopo")
-    pretrain_steps: int = 2000
-    steps: int = 150  # of every method
-    every: int = 15  # steps between two measurements
-    points: int = 1200  # of a measurement
-    batch_size: int = 128
-    learning_rate: float = 3e-4
-    pairs: int = 256  # labelled once; winners of dpo and sopo, losers of dpo
-    preference: PreferenceConfig = field(  # of every method alike
-        default_factory=lambda: PreferenceConfig(K=4, tau=0.0, scale=20.0, rollout=Sampling("ddpm", 10, 1.0))
-    )
-
-    def __post_init__(self) -> None:
-        for name in ("seeds", "pretrain_steps", "steps", "every", "points", "batch_size", "pairs"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}: must be at least 1")
-        if not 0 < self.learning_rate < 1:
-            raise UserError(f"learning_rate is {self.learning_rate}: must lie between 0 and 1")
-        if self.pairs < self.batch_size:
-            raise UserError(f"pairs is {self.pairs}: must be at least a batch ({self.batch_size})")
-        if not isinstance(self.preference.tau, float | int):
-            raise UserError(f"tau is {self.preference.tau!r}: the plane has rewards in -1..1, give one of them")
-        for name in self.methods:
-            method = method_by_name(name)
-            if method.loser is None:
-                raise UserError(f"method {name} pushes nothing down: choose one that compares")
 
 
 @dataclass(frozen=True)
@@ -80,6 +41,7 @@ Course = dict[str, list[Snapshot]]
 
 def play(config: ToyConfig, report: Report) -> list[Course]:
     """The course of every method, for each seed; one seed's methods start from one reference."""
+    torch.set_num_threads(1)  # the matrices are too small to share
     courses: list[Course] = []
     total = config.seeds * (1 + len(config.methods))
     for seed in range(config.seeds):

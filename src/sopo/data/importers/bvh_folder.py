@@ -13,7 +13,6 @@ from functools import partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ import torch
 from sopo.batch import Caption
 from sopo.data.captions import CaptionLine, mirror_text
 from sopo.data.importers.joint_names import detect_mapping, read_mapping
+from sopo.data.importers.settings import ImportConfig
 from sopo.data.importers.source import Source, SourceClip, read_source
 from sopo.data.layout import SPLITS, staged_folder, write_clip, write_split
 from sopo.data.statistics import write_folder_statistics
@@ -37,26 +37,6 @@ from sopo.motion.skeleton import HUMANML3D, Skeleton, skeleton_by_name
 REPORT_FILE = "import.json"
 LONGEST = 196  # frames: what training takes
 WORTH_A_PROCESS = 12  # clips; for fewer a process is not worth its start
-
-
-@dataclass(frozen=True)
-class ImportConfig:
-    """How to import a folder of BVH files."""
-
-    mapping: str | None = None
-    """JSON file: each of our 22 joints -> the BVH's joint, or a list to average. None: tell by the names."""
-    mirror: bool = True
-    """add each motion's mirror image (id M...), with left and right exchanged in its captions"""
-    seed: int = 0
-    """of the split, where the source has none"""
-    skeleton: Literal["humanml3d", "kit"] = "humanml3d"
-    """the layout to write: 22 joints in metres at 20 fps, or 21 in KIT-ML's units at 12.5 fps"""
-    processes: int = 2
-    """that encode clips side by side"""
-
-    def __post_init__(self) -> None:
-        if self.processes < 1:
-            raise UserError(f"processes is {self.processes}; expected 1 or more")
 
 
 @dataclass(frozen=True)
