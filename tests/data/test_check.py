@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from sopo.data.bodies import FAULTS
 from sopo.data.check import KINDS, check_folder
 from sopo.data.layout import SPLITS, write_split, write_statistics
 from sopo.data.statistics import feature_statistics
@@ -103,7 +104,8 @@ def test_each_damage_is_reported_with_a_remedy(sound: Path, name: str) -> None:
 
 
 def test_every_kind_of_finding_is_tested() -> None:
-    assert {kind for _, kind in DAMAGE.values()} | {"no-folder"} == set(KINDS)
+    bodies = {row for kind, fault in FAULTS.items() for row in fault.rows(kind)}  # tests/data/test_bodies.py
+    assert {kind for _, kind in DAMAGE.values()} | {"no-folder"} | bodies == set(KINDS)
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def walker(skeleton: Skeleton) -> np.ndarray:
 def test_a_walker_stands_as_people_do(walker: np.ndarray, skeleton: Skeleton) -> None:
     found = stance(walker, skeleton)
     assert found.trunk > 0.9 and found.legs > 0.9 and found.square > 0.9
-    assert found.ahead > 0.05
+    assert found.ahead > 0.05 and found.faces > 0.99
     assert 0.8 < found.leg < 0.85 and abs(found.lowest) < 0.01
     assert found.moved == pytest.approx(59 / skeleton.fps / 2, rel=0.05) and found.jump == 0
 
@@ -56,6 +56,11 @@ def test_legs_whose_sides_are_exchanged_are_not_square_to_the_shoulders(walker: 
     order = np.arange(skeleton.num_joints)
     order[legs] = np.array(skeleton.mirror)[legs]
     assert stance(walker[:, order], skeleton).square < -0.9
+
+
+def test_a_body_that_turns_its_back_faces_minus_z(walker: np.ndarray, skeleton: Skeleton) -> None:
+    assert stance(walker * (-1, 1, -1), skeleton).faces == pytest.approx(-stance(walker, skeleton).faces)
+    assert abs(stance(walker[..., [2, 1, 0]] * (1, 1, -1), skeleton).faces) < 0.1
 
 
 def test_size_and_floor_are_metres(walker: np.ndarray, skeleton: Skeleton) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sopo.data.bodies import FAULTS, Bodies
 from sopo.data.layout import FEATURES, JOINTS, MEAN, SPLITS, STD, TEXTS, Array, MotionFolder, read_array
 from sopo.data.statistics import RunningStatistics, drift
 from sopo.errors import UserError
@@ -55,6 +56,8 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "joints-differ": ("warning", "new_joints/ disagree with the features", "write both from the same motion"),
 }
+for _kind, _fault in FAULTS.items():
+    KINDS |= _fault.rows(_kind)
 LEVELS = ("error", "warning", "note")
 
 
@@ -153,11 +156,14 @@ def check_folder(root: str | Path, sample: int = 16) -> Report:
         notes.add("empty-split", "no split lists any clip")
     _check_leaks(keys, notes)
     running = RunningStatistics(skeleton.num_features) if skeleton else None
+    bodies = Bodies(skeleton) if skeleton else None
     summaries = {
-        split: _check_split(folder, listed, skeleton, running if split == "train" else None, notes)
+        split: _check_split(folder, listed, bodies, running if split == "train" else None, notes)
         for split, listed in keys.items()
         if listed
     }
+    for kind, where in bodies.notes() if bodies else ():
+        notes.add(kind, where)
     if skeleton and running and running.frames:
         _check_drift(folder, running, skeleton, notes)
     if skeleton and (root / JOINTS).is_dir():
@@ -206,7 +212,7 @@ def _check_leaks(keys: dict[str, tuple[str, ...]], notes: _Notes) -> None:
 def _check_split(
     folder: MotionFolder,
     keys: tuple[str, ...],
-    skeleton: Skeleton | None,
+    bodies: Bodies | None,
     running: RunningStatistics | None,
     notes: _Notes,
 ) -> SplitSummary:
@@ -218,9 +224,11 @@ def _check_split(
             notes.add("absent", key)
             continue
         present += 1
-        features = _check_features(folder, key, skeleton, notes)
+        features = _check_features(folder, key, bodies.skeleton if bodies else None, notes)
         if features is None:
             continue
+        if bodies is not None:
+            bodies.add(key, features)
         if running is not None:
             running.add(features)
         usable += bool(described)

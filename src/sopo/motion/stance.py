@@ -23,16 +23,18 @@ class Stance:
     ahead: how far knees and toes lie before hips and ankles, in lengths of the leg; below 0 they point backwards,
         which no knee does: left and right are exchanged, or the body is a mirror image.
     square: mean cosine between the lines through hips and shoulders: below 0 one of them has its sides exchanged.
+    faces: cosine between where hips and shoulders face in frame 0 and +Z, where features have it.
     leg: thigh and shank of both sides, mean. lowest: 10th percentile over time of the lowest joint's height.
     moved: the way from its mean place of the joint that goes farthest.
     jump, jump_at: the fastest step that stands out from its neighbours, mean over joints, 0 if none does; its frame.
-    stretch, stretched: the most by which a bone leaves its median length, and the joint that it ends in.
+    stretch, stretched: the most by which a bone leaves its mean length, and the joint that it ends in.
     """
 
     trunk: float
     legs: float
     ahead: float
     square: float
+    faces: float
     leg: float
     lowest: float
     moved: float
@@ -43,19 +45,20 @@ class Stance:
 
 
 def stance(joints: Joints, skeleton: Skeleton) -> Stance:
-    """Joints [T, J, 3] in units, finite, T >= 2 -> what they say about the body. About half a millisecond."""
-    joints = np.asarray(joints, dtype=np.float64) * skeleton.metres_per_unit
+    """Joints [T, J, 3] in units, finite, T >= 2 -> what they say about the body. Half a millisecond in float32."""
+    joints = np.asarray(joints) * skeleton.metres_per_unit
     leg = leg_length(joints, skeleton)
-    jump, at = largest_jump(joints, skeleton.fps)
+    jump, at = largest_jump(_length(np.diff(joints, axis=0)).mean(axis=-1) * skeleton.fps)
     stretch, stretched = largest_stretch(joints, skeleton)
     return Stance(
         trunk=float(np.median(trunk_direction(joints, skeleton)[:, 1])),
         legs=float(np.median(leg_drop(joints, skeleton))) / max(leg, 1e-9),
         ahead=float(ahead(joints, skeleton).mean()) / max(leg, 1e-9),
         square=float(squareness(joints, skeleton).mean()),
+        faces=faces(joints[0], skeleton),
         leg=leg,
         lowest=float(np.percentile(joints[..., 1].min(axis=-1), 10)),
-        moved=float(np.linalg.norm(joints - joints.mean(axis=0), axis=-1).max()),
+        moved=float(_length(joints - joints.mean(axis=0)).max()),
         jump=jump,
         jump_at=at,
         stretch=stretch,
@@ -81,8 +84,8 @@ def leg_drop(joints: Joints, skeleton: Skeleton) -> Joints:
 def leg_length(joints: Joints, skeleton: Skeleton) -> float:
     """Joints [T, J, 3] -> thigh and shank, mean of both sides, median over time; in their own unit."""
     knee, ankle = joints[:, pair(skeleton, "knee")], joints[:, pair(skeleton, "ankle")]
-    thigh = np.linalg.norm(knee - joints[:, list(skeleton.hips)], axis=-1)
-    shank = np.linalg.norm(ankle - knee, axis=-1)
+    thigh = _length(knee - joints[:, list(skeleton.hips)])
+    shank = _length(ankle - knee)
     return float(np.median((thigh + shank).mean(axis=-1)))
 
 
@@ -92,24 +95,30 @@ def ahead(joints: Joints, skeleton: Skeleton) -> Joints:
     "Before" is where the pelvis faces: across the hips (left to right) and the trunk, so any axis may point up.
     """
     hips, knees, ankles = (joints[:, pair(skeleton, part)] for part in ("hip", "knee", "ankle"))
-    facing = _unit(np.cross(hips[:, 0] - hips[:, 1], trunk_direction(joints, skeleton)))
+    facing = _unit(_cross(hips[:, 0] - hips[:, 1], trunk_direction(joints, skeleton)))
     forward = (joints[:, list(skeleton.balls)] - ankles) + knees - (hips + ankles) / 2
     return np.einsum("tsx,tx->t", forward, facing) / 2
 
 
 def squareness(joints: Joints, skeleton: Skeleton) -> Joints:
     """Joints [T, J, 3] -> cosine between the lines through the hips and through the shoulders [T]."""
-    lines = (joints[:, left] - joints[:, right] for left, right in (skeleton.hips, skeleton.shoulders))
-    return np.multiply(*map(_unit, lines)).sum(axis=-1)
+    hips, shoulders = (_unit(line) for line in _across(joints, skeleton))
+    return np.einsum("tx,tx->t", hips, shoulders)
 
 
-def largest_jump(joints: Joints, fps: float) -> tuple[float, int]:
-    """Joints [T, J, 3] -> speed of the fastest step that is none of a body's, mean over joints, and its first frame.
+def faces(pose: Joints, skeleton: Skeleton) -> float:
+    """Joints [J, 3] -> cosine between where hips and shoulders face, from above, and +Z; 0 if they face nowhere."""
+    hips, shoulders = _across(pose, skeleton)
+    x, _, z = hips + shoulders
+    return float(x / max(np.hypot(x, z), 1e-9))
 
-    Joints in metres. A step counts where it is faster by 0.9 m/s than three times the steps near it, but those that
-    touch it; a rest pose before the motion is such a step at the start. (0, 0) without one.
+
+def largest_jump(speed: Joints) -> tuple[float, int]:
+    """Speeds of steps [T - 1], m/s, mean over joints -> the fastest that is none of a body's, and its first frame.
+
+    Such a step is faster by 0.9 m/s than three times the steps near it, those that touch it left out; a rest pose
+    before the motion is one at the start. (0, 0) without one.
     """
-    speed = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(axis=-1) * fps
     near = np.zeros_like(speed)
     for gap in (_SMEAR, _SMEAR + 1):
         near[gap:] = np.maximum(near[gap:], speed[:-gap])
@@ -120,12 +129,26 @@ def largest_jump(joints: Joints, fps: float) -> tuple[float, int]:
 
 
 def largest_stretch(joints: Joints, skeleton: Skeleton) -> tuple[float, str]:
-    """Joints [T, J, 3] -> the most by which a bone leaves its median length, and the joint that it ends in."""
-    lengths = np.linalg.norm(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], axis=-1)
-    change = np.abs(lengths - np.median(lengths, axis=0)).max(axis=0)
+    """Joints [T, J, 3] -> the most by which a bone leaves its mean length, and the joint that it ends in."""
+    lengths = _length(joints[:, 1:] - joints[:, list(skeleton.parents[1:])])
+    change = np.abs(lengths - lengths.mean(axis=0)).max(axis=0)
     bone = int(change.argmax())
     return float(change[bone]), skeleton.joints[bone + 1]
 
 
+def _across(joints: Joints, skeleton: Skeleton) -> list[Joints]:
+    """Joints [..., J, 3] -> the lines from right to left [..., 3] through the hips and through the shoulders."""
+    return [joints[..., left, :] - joints[..., right, :] for left, right in (skeleton.hips, skeleton.shoulders)]
+
+
+def _length(vectors: Joints) -> Joints:
+    return np.sqrt(np.einsum("...x,...x->...", vectors, vectors))
+
+
 def _unit(vectors: Joints) -> Joints:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return vectors / np.maximum(_length(vectors), 1e-9)[..., None]
+
+
+def _cross(u: Joints, v: Joints) -> Joints:
+    turn, again = [1, 2, 0], [2, 0, 1]
+    return u[..., turn] * v[..., again] - u[..., again] * v[..., turn]
