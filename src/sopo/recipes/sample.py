@@ -1,11 +1,10 @@
-"""Captions -> motions on disk: joints (.npy), animation (.bvh) and a moving picture (.gif)."""
+"""Captions -> motions on disk, in the formats asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,13 +12,12 @@ from sopo.batch import as_captions
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.folders import local_folder
-from sopo.formats.bvh_write import write_bvh
 from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.decode import decode_joints
 from sopo.randomness import Draws, derive_seed
 from sopo.recipes.build import load_generator
+from sopo.recipes.outputs import Outputs, check_formats, make_folder
 from sopo.text.encoder import TextEmbedding
-from sopo.viewer.video import write_video
 
 LIMITS_S = (1.0, 9.8)  # what the generators are trained on
 SECONDS = 3.2  # where neither the user nor a length estimator says
@@ -33,11 +31,13 @@ def sample(
     repeats: int,
     seed: int,
     sampling: Sampling,
-) -> list[Path]:
-    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.{npy,bvh,gif}``; the paths written.
+    formats: Sequence[str],
+) -> Outputs:
+    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.SUFFIX`` for each of ``formats``.
 
     seconds: None draws them for each caption where the generator has a length estimator beside it.
     """
+    check_formats(formats)
     if seconds is not None and not LIMITS_S[0] <= seconds <= LIMITS_S[1]:
         raise UserError(f"--seconds is {seconds}: motions last from {LIMITS_S[0]} to {LIMITS_S[1]} seconds")
     if repeats < 1:
@@ -50,17 +50,12 @@ def sample(
         x = model.sample(text, length, int(length.max()), draws, sampling, repeats)
         length = length.repeat_interleave(repeats)
         joints = decode_joints(model.decode(x, length), model.skeleton)
-    out.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
+    make_folder(out)
+    outputs = Outputs()
     for index, (padded, frames) in enumerate(zip(joints.numpy(), length.tolist(), strict=True)):
-        motion = padded[:frames]
         row, repeat = divmod(index, repeats)
-        stem = out / f"{row:02d}_{repeat}"
-        np.save(stem.with_suffix(".npy"), motion)
-        write_bvh(stem.with_suffix(".bvh"), motion, model.skeleton)
-        write_video(stem.with_suffix(".gif"), {"sample": motion}, captions[row], skeleton=model.skeleton)
-        written += [stem.with_suffix(suffix) for suffix in (".npy", ".bvh", ".gif")]
-    return written
+        outputs.add(out / f"{row:02d}_{repeat}", padded[:frames], captions[row], model.skeleton, formats)
+    return outputs
 
 
 def _lengths(text: TextEmbedding, estimator: Path, seconds: float | None, seed: int, fps: float) -> Tensor:

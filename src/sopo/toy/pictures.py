@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from PIL import Image
 
 from sopo.toy.run import REFERENCE, Course, Snapshot, interval, regions_over_time
 from sopo.toy.world import RADIUS, REGIONS
-from sopo.viewer.stick import INK, SOFT
-from sopo.viewer.video import film_writer
+from sopo.viewer.canvas import INK, SOFT
+from sopo.viewer.film import write_film
 
 COLOURS = {
     "good": "#1f7a3d",
@@ -57,21 +58,21 @@ def draw_still(courses: list[Course], path: Path) -> Path:
 def film(courses: list[Course], path: Path) -> Path:
     """The first seed's methods side by side, a picture for each snapshot; .gif or .mp4 by the suffix."""
     methods = list(courses[0])
-    figure = Figure(figsize=(3.2 * len(methods), 3.6))
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(3.2 * len(methods), 3.6), dpi=80)
+    canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(methods), squeeze=False)[0]
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.9, wspace=0.03)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = film_writer(path, FPS)
-    frames = len(courses[0][methods[0]])
-    with writer.saving(figure, str(path), dpi=80):
-        for frame in [*range(frames), *[frames - 1] * int(2 * FPS)]:  # the end stays for two seconds
-            for axes, method in zip(panels, methods, strict=True):
-                now = courses[0][method][frame]
-                axes.clear()
-                draw_plane(axes, f"{TITLES.get(method, method)}, step {now.step}", now, [now], names=True)
-            writer.grab_frame()
-    return path
+    last = len(courses[0][methods[0]]) - 1
+
+    def draw(frame: int) -> Image.Image:
+        for axes, method in zip(panels, methods, strict=True):
+            now = courses[0][method][min(frame, last)]
+            axes.clear()
+            draw_plane(axes, f"{TITLES.get(method, method)}, step {now.step}", now, [now], names=True)
+        canvas.draw()
+        return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+    return write_film(path, draw, last + 1 + int(2 * FPS), FPS)  # the end stays for two seconds
 
 
 def draw_plane(axes: Axes, title: str, now: Snapshot, pushed: list[Snapshot], names: bool = False) -> None:

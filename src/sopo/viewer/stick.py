@@ -1,23 +1,18 @@
-"""A motion drawn as stick figures: how joints land on paper, one pose, and a film strip."""
+"""A body as a stick figure: how joints land on paper, and one pose."""
 
 from __future__ import annotations
 
-import textwrap
-from pathlib import Path
+from functools import cache
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import EllipseCollection, LineCollection
-from matplotlib.figure import Figure
 
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, Skeleton
+from sopo.viewer.canvas import FLOOR, Canvas
 
 LEFT, RIGHT, MIDDLE = "#2c7bd4", "#e46f33", "#8f897d"
-INK, SOFT, FLOOR = "#1d1c1a", "#68655e", "#d9d5cb"
 YAW, PITCH = 0.75, 0.2  # radians: from the side that the motion faces, a little from above
-FRAME_M = (1.7, 2.05)  # width and height of one pose's window
+BONE_M, GAP_M, SKULL_M = 0.05, 0.02, 0.1  # width of a bone, of the white around it, radius of the head
 
 
 def in_metres(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> np.ndarray:
@@ -39,20 +34,21 @@ def project(points: np.ndarray) -> np.ndarray:
     return np.stack((right, up, near * np.cos(PITCH) + y * np.sin(PITCH)), axis=-1)
 
 
-def draw_pose(axes: Axes, pose: np.ndarray, skeleton: Skeleton, shift: np.ndarray) -> None:
-    """Draw one pose [J, 3] in metres with its shadow, moved by ``shift`` [2] on the paper."""
-    axes.add_collection(_bones(shadow_of(pose), skeleton, shift, width=4, colour=FLOOR))
-    axes.add_collection(_bones(pose, skeleton, shift, width=6.5, colour="white"))
-    axes.add_collection(_bones(pose, skeleton, shift, width=4))
-    neck, head = project(pose[_head(skeleton)])
+def draw_pose(canvas: Canvas, pose: np.ndarray, skeleton: Skeleton, shift: np.ndarray) -> None:
+    """Draw one pose [J, 3] in metres with its shadow, moved by ``shift`` [2] on the paper; what is near covers."""
+    shadow = project(shadow_of(pose))[:, :2] + shift
+    seen = project(pose)
+    paper = seen[:, :2] + shift
+    limbs = _limbs(skeleton)
+    for joints, _ in limbs:
+        canvas.line(shadow[joints], BONE_M, FLOOR)
+    for joints, colour in sorted(limbs, key=lambda limb: seen[limb[0], 2].mean()):
+        canvas.line(paper[joints[1:]], BONE_M + GAP_M, "white")  # not where the limb leaves the trunk
+        canvas.line(paper[joints], BONE_M, colour)
+    neck, head = paper[_head(skeleton)]
     centre = head + 0.6 * (head - neck)
-    size = 0.2
-    axes.add_collection(
-        EllipseCollection(
-            [size], [size], [0], units="xy", offsets=[centre[:2] + shift], offset_transform=axes.transData,
-            facecolors=MIDDLE, edgecolors="white", linewidths=1.2, zorder=3,
-        )
-    )  # fmt: skip
+    canvas.disc(centre, SKULL_M + GAP_M / 2, "white")
+    canvas.disc(centre, SKULL_M, MIDDLE)
 
 
 def shadow_of(points: np.ndarray) -> np.ndarray:
@@ -61,61 +57,15 @@ def shadow_of(points: np.ndarray) -> np.ndarray:
     return np.stack((x + 0.3 * y, np.zeros_like(y), z + 0.2 * y), axis=-1)
 
 
-def draw_strip(
-    path: str | Path, joints: np.ndarray, title: str, skeleton: Skeleton = HUMANML3D, poses: int = 8
-) -> Path:
-    """Write a film strip of joints [T, J, 3]: evenly timed poses side by side, and the path from above."""
-    joints = in_metres(joints, skeleton)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames = np.linspace(0, len(joints) - 1, min(poses, len(joints))).round().astype(int)
-    width, height = FRAME_M
-    figure = Figure(figsize=(1.35 * (len(frames) + 1.5), 2.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    strip, above = figure.subplots(1, 2, width_ratios=(len(frames), 1.4))
-    strip.plot([-width / 2, (len(frames) - 0.5) * width], [0, 0], color=FLOOR, lw=1, zorder=0)
-    for slot, frame in enumerate(frames):
-        shift = under_root(joints[frame]) + np.array((slot * width, 0.0))
-        draw_pose(strip, joints[frame], skeleton, shift)
-        strip.text(slot * width, -0.36, f"{frame / skeleton.fps:.1f} s", ha="center", color=SOFT, fontsize=8)
-    strip.set(xlim=(-width / 2, (len(frames) - 0.5) * width), ylim=(-0.45, height), aspect="equal")
-    strip.axis("off")
-    lines = textwrap.wrap(title, 16 * len(frames) + 12)
-    strip.set_title("\n".join(lines), loc="left", fontsize=10, color=INK, parse_math=False)
-    _draw_path(above, joints[:, 0], frames)
-    figure.savefig(path, dpi=160)
-    return path
-
-
 def under_root(pose: np.ndarray) -> np.ndarray:
     """[2] the shift that brings the floor under a pose's root to the origin of the paper."""
     return -project(pose[0] * (1, 0, 1))[:2]
 
 
-def _draw_path(axes: Axes, root: np.ndarray, frames: np.ndarray) -> None:
-    """The root's way on the floor from above, +Z up the paper, with a dot for every pose shown."""
-    # +X is to the left of who faces +Z, and stays left here.
-    axes.plot(-root[:, 0], root[:, 2], color=SOFT, lw=1.2)
-    axes.scatter(-root[frames, 0], root[frames, 2], s=10, color=SOFT, zorder=3)
-    axes.scatter(-root[:1, 0], root[:1, 2], s=30, facecolors="white", edgecolors=INK, zorder=4)
-    middle = (root.max(axis=0) + root.min(axis=0)) / 2
-    reach = max(1.0, float(np.ptp(root[:, [0, 2]], axis=0).max()) * 0.6)
-    axes.set(xlim=(-middle[0] - reach, -middle[0] + reach), ylim=(middle[2] - reach, middle[2] + reach))
-    axes.set(aspect="equal", xticks=[], yticks=[])
-    axes.spines[:].set_color(FLOOR)
-    axes.set_title(f"path, {2 * reach:.0f} m across", fontsize=8, color=SOFT)
-
-
-def _bones(
-    pose: np.ndarray, skeleton: Skeleton, shift: np.ndarray, width: float, colour: str | None = None
-) -> LineCollection:
-    """A pose's bones, far ones first; in the colours of their sides unless one colour is given."""
-    parents = np.array(skeleton.parents[1:])
-    seen = project(pose)
-    order = np.argsort(seen[1:, 2] + seen[parents, 2])
-    segments = np.stack((seen[1:, :2], seen[parents, :2]), axis=1)[order] + shift
-    colours = [colour or _side_colour(skeleton, joint + 1) for joint in order]
-    return LineCollection(list(segments), colors=colours, linewidths=width, capstyle="round", zorder=1 if colour else 2)
+@cache
+def _limbs(skeleton: Skeleton) -> list[tuple[list[int], str]]:
+    """The kinematic chains, each with the colour of its side."""
+    return [(list(chain), _side_colour(skeleton, chain[-1])) for chain in skeleton.chains]
 
 
 def _side_colour(skeleton: Skeleton, joint: int) -> str:
