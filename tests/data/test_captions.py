@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopo.batch import Caption
-from sopo.data.captions import CaptionLine, format_line, mirror_text, parse_line, read_captions, write_captions
+from sopo.data.captions import (
+    CaptionLine,
+    format_line,
+    mirror_text,
+    parse_line,
+    read_captions,
+    within,
+    write_captions,
+)
 from sopo.data.tagging import tag
 from sopo.errors import UserError
 
@@ -18,6 +26,10 @@ from sopo.errors import UserError
         ("he walks#he/PRON#nan#nan", CaptionLine(Caption("he walks", ("he/PRON",)))),
         ("he is #1##0#0", CaptionLine(Caption("he is #1"))),
         ("someone’s plain line", CaptionLine(Caption("someone’s plain line"))),
+        ("left arm #1 goes up", CaptionLine(Caption("left arm #1 goes up"))),
+        ("he walks#he/PRON walk/VERB", CaptionLine(Caption("he walks", ("he/PRON", "walk/VERB")))),
+        ("he walks#1,5#3", CaptionLine(Caption("he walks"), 1.5, 3.0)),
+        ("he walks##nan#2.0", CaptionLine(Caption("he walks"), 0.0, 2.0)),
     ],
 )
 def test_known_forms_are_read(line: str, expected: CaptionLine) -> None:
@@ -46,9 +58,11 @@ def test_file_round_trip_ignores_blank_lines_and_byte_order_mark(tmp_path: Path)
     [
         (b"", r"x.txt:1: no caption"),
         (b"\n \n", r"x.txt:1: no caption"),
-        (b"good##0#0\nonly#one/NUM\n", r"x.txt:2: 1 '#'"),
+        (b"good##0#0\nonly#one/NUM#1.0\n", r"x.txt:2: 2 '#'"),
+        (b"he##-1#2\n", r"x.txt:1: 3 '#'"),
+        (b"he##0#inf\n", r"x.txt:1: 3 '#'"),
         (b"good##0#0\n##0#0\n", r"x.txt:2: the caption is empty"),
-        (b"bad tags##a#b\n", r"x.txt:1: could not convert"),
+        (b"bad tags##a#b\n", r"x.txt:1: 3 '#' where"),
         (b"good##0#0\n\xff\xfe##0#0\n", r"x.txt:2: not UTF-8"),
     ],
 )
@@ -57,6 +71,21 @@ def test_damage_is_one_line_that_names_file_and_line(tmp_path: Path, content: by
     with pytest.raises(UserError, match=message) as raised:
         read_captions(tmp_path / "x.txt")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "spans"),
+    [
+        ((0.0, 10.0), ["all", (0.0, 4.0), (3.0, 6.0), (9.0, 10.0)]),  # the last one ends beyond the clip
+        ((0.0, 5.0), ["all", (0.0, 4.0), (3.0, 5.0)]),
+        ((5.0, 10.0), ["all", (4.0, 5.0)]),  # a third of 3 to 6 is too little
+        ((1.0, 3.0), ["all", "all"]),
+    ],
+)
+def test_captions_of_a_part_are_those_that_mostly_fall_into_it(part: tuple[float, float], spans: list) -> None:
+    lines = [CaptionLine(Caption(text), *span) for text, *span in (("a",), ("b", 0, 4), ("c", 3, 6), ("d", 9, 11))]
+    found = within(lines, *part)
+    assert ["all" if line.whole else (line.start_s, line.end_s) for line in found] == spans
 
 
 def test_mirroring_swaps_sides_and_turns_and_undoes_itself() -> None:

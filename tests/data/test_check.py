@@ -76,7 +76,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "long clip": (lambda root: _long(root, 200), "too-long"),
     "empty captions": (lambda root: (root / "texts/a.txt").write_text(""), "bad-captions"),
     "no captions": (lambda root: (root / "texts/a.txt").unlink(), "bad-captions"),
-    "malformed captions": (lambda root: (root / "texts/a.txt").write_text("a#b"), "bad-captions"),
+    "malformed captions": (lambda root: (root / "texts/a.txt").write_text("a##b#c"), "bad-captions"),
     "untagged captions": (lambda root: (root / "texts/a.txt").write_text("plain"), "untagged"),
     "same clip twice": (lambda root: (root / "test.txt").write_text("c\nb\n"), "leak"),
     "mirrored twin": (lambda root: (root / "test.txt").write_text("c\nMa\n"), "leak"),

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sopo.batch import Caption
+from sopo.data.captions import CaptionLine
 from sopo.data.check import check_folder
 from sopo.data.dataset import MotionDataset
 from sopo.data.importers import bvh_folder
 from sopo.data.importers.bvh_folder import ImportConfig, import_bvh
 from sopo.data.importers.joint_names import CONVENTIONS, detect_mapping, read_mapping
-from sopo.data.importers.source import read_source
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
 from sopo.formats.bvh_write import write_bvh
@@ -90,6 +91,40 @@ def test_into_the_kit_layout(source: Path, tmp_path: Path) -> None:
     assert 450 < heights[:, 0].mean() < 650 and heights[:, 1:].max() < 30
 
 
+def test_tags_and_seconds_survive_and_fall_into_windows(source: Path, tmp_path: Path) -> None:
+    (source / "a.txt").write_text("lifts a hand#lift/VERB a/DET hand/NOUN#0.5#2.5\nmoves left\n")
+    (source / "long.txt").write_text(
+        "lifts the left hand##8.0#14.0\nlifts slowly##9.0#10.0\nends##22.0#22.2\nlate##30#40\n"
+    )
+    summary = import_bvh(source, tmp_path / "out", ImportConfig(mirror=True))
+    folder = MotionFolder(tmp_path / "out")
+    first, second = folder.captions("a")
+    assert first == CaptionLine(Caption("lifts a hand", ("lift/VERB", "a/DET", "hand/NOUN")), 0.5, 2.5)
+    assert second.whole and second.caption.tokens == ("move/VERB", "left/ADJ")
+    found = {
+        key: [(line.caption.text, line.start_s, line.end_s) for line in folder.captions(key)]
+        for key in folder.ids("all")
+    }
+    assert found["long-w1"] == [("lifts the left hand", 0.5, 6.5), ("lifts slowly", 1.5, 2.5)]
+    assert found["Mlong-w1"] == [("lifts the right hand", 0.5, 6.5), ("lifts slowly", 1.5, 2.5)]
+    assert found["long-w2"] == [("ends", 7.05, 7.25)] and "long-w0" not in found
+    assert summary.skipped["long"] == "beyond the end of the clip: 'late'; no caption falls into long-w0"
+    assert check_folder(tmp_path / "out").ok
+
+
+def test_a_pair_is_not_mirrored_again_and_no_id_is_given_twice(source: Path, tmp_path: Path) -> None:
+    for name, other in {"Ma": "a", "long-w0": "b", "Mb-w1": "b"}.items():
+        for suffix in (".bvh", ".txt"):
+            shutil.copy(source / f"{other}{suffix}", source / f"{name}{suffix}")
+    (source / "train.txt").write_text("a\nMa\nlong\nlong-w0\nb\nMb-w1\n")
+    (source / "val.txt").unlink()
+    summary = import_bvh(source, tmp_path / "out")
+    made = [part.id for part in summary.taken]
+    windows = [f"{m}long-ww{n}" for m in ("", "M") for n in range(3)]
+    assert sorted(made) == sorted([*windows, "a", "Ma", "b", "Mb", "c", "Mc", "long-w0", "Mlong-w0", "Mb-w1", "MMb-w1"])
+    assert "a and Ma" in json.loads((tmp_path / "out/import.json").read_text())["notes"][0]
+
+
 def test_two_processes_write_what_one_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bvh_folder, "WORTH_A_PROCESS", 1)
     one, two = (import_bvh(source, tmp_path / f"{n}", ImportConfig(processes=n)) for n in (1, 2))
@@ -97,18 +132,6 @@ def test_two_processes_write_what_one_writes(source: Path, tmp_path: Path, monke
     for path in (tmp_path / "1").rglob("*.*"):
         if path.name != "import.json":
             assert path.read_bytes() == (tmp_path / "2" / path.relative_to(tmp_path / "1")).read_bytes()
-
-
-def test_splits_are_drawn_where_the_source_has_none(source: Path) -> None:
-    for split in ("train", "val", "test"):
-        (source / f"{split}.txt").unlink()
-    for index in range(35):
-        (source / f"y{index}.bvh").touch()
-        (source / f"y{index}.txt").write_text("a caption")
-    splits = read_source(source, seed=1).splits
-    counts = [list(splits.values()).count(split) for split in ("train", "val", "test")]
-    assert counts == [32, 2, 6]
-    assert splits == read_source(source, seed=1).splits != read_source(source, seed=2).splits
 
 
 def test_what_cannot_be_taken_is_reported(source: Path, tmp_path: Path) -> None:
@@ -130,13 +153,11 @@ def _broken(source: Path, name: str, content: str) -> None:
 
 FAILURES = {
     "no folder": (lambda source: source.rename(source.parent / "gone"), "no such folder"),
-    "no BVH": (lambda source: [path.unlink() for path in source.glob("*.bvh")], "no .bvh file"),
-    "no captions": (lambda source: [path.unlink() for path in source.glob("*.txt")], "no BVH has a caption"),
+    "no BVH": (lambda source: [path.unlink() for path in source.glob("*.bvh")], "no motion file"),
+    "no captions": (lambda source: [path.unlink() for path in source.glob("*.txt")], "no clip to take .no caption"),
     "bad JSON": (lambda source: _broken(source, "captions.json", "{"), "not readable as JSON"),
-    "bad entry": (lambda source: _broken(source, "captions.json", '{"a": {}}'), "entry 'a' needs 'captions'"),
-    "two splits": (lambda source: _broken(source, "test.txt", "a\n"), "a is also in train.txt"),
-    "colliding mirror": (lambda source: _broken(source, "Ma.bvh", ""), "its name would be taken"),
-    "colliding window": (lambda source: _broken(source, "a-w0.bvh", ""), "its name would be taken"),
+    "bad entry": (lambda source: _broken(source, "captions.json", '{"a": {}}'), "entry 'a' needs a caption"),
+    "two splits": (lambda source: _broken(source, "test.txt", "a\n"), "a is also listed for test"),
     "nothing to train": (lambda source: _broken(source, "train.txt", "short\n"), "no clip for training"),
 }
 

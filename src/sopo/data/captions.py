@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sopo.batch import Caption
 from sopo.errors import UserError
 
 LINE_FORMAT = "'caption#word/POS word/POS#from#to' or a plain caption"
+SLACK_S = 0.1  # nearer than that to both ends, a caption describes all
+_TAG = re.compile(r"[^/]+/[A-Z]{3,}")
 
 
 @dataclass(frozen=True)
@@ -28,25 +30,37 @@ class CaptionLine:
 
 
 def parse_line(line: str) -> CaptionLine:
-    """One line as found in the wild; NaN tags are 0 (HumanML3D). ValueError if it is none of the known forms.
+    """One line as found in the wild; NaN seconds are 0 (HumanML3D). ValueError if it is none of the known forms.
 
-    Split from the right, so that a ``#`` inside a caption does no harm; a line without any ``#`` is a plain,
-    untagged caption.
+    Split from the right, so that a ``#`` inside a caption does no harm; tags or seconds may be missing.
     """
-    head, *tail = line.strip().rsplit("#", 3)
-    if not tail:
-        return CaptionLine(Caption(head))
-    if len(tail) != 3:
-        raise ValueError(f"{len(tail)} '#' where {LINE_FORMAT} was expected")
-    text, tags = head.strip(), tail[0]
-    if not text:
-        raise ValueError("the caption is empty")
-    start, end = (_seconds(tag) for tag in tail[1:])
-    return CaptionLine(Caption(text, tuple(tags.split())), start, end)
+    fields = line.strip().split("#")
+    span = _span(fields[-2:]) if len(fields) > 2 else None
+    fields = fields[:-2] if span else fields
+    tokens = tuple(fields[-1].split())
+    tagged = len(fields) > 1 and all("/" in token for token in tokens)
+    text, *more = fields[:-1] if tagged else fields
+    if not text.strip():
+        raise ValueError(f"the caption is empty; expected {LINE_FORMAT}")
+    if "" in more or any(_TAG.fullmatch(word) for field in more for word in field.split()):
+        raise ValueError(f"{line.count('#')} '#' where {LINE_FORMAT} was expected")
+    return CaptionLine(Caption("#".join([text, *more]).strip(), tokens if tagged else ()), *(span or ()))
 
 
-def _seconds(tag: str) -> float:
-    value = float(tag)
+def _span(fields: Sequence[str]) -> tuple[float, float] | None:
+    """From and to; None where the fields are no numbers."""
+    try:
+        start, end = map(seconds, fields)
+    except ValueError:
+        return None
+    return start, end
+
+
+def seconds(written: str | float) -> float:
+    """A number of a caption line, NaN as 0. ValueError if it is none, infinite or negative."""
+    value = float(written.replace(",", ".") if isinstance(written, str) else written)
+    if math.isinf(value) or value < 0:
+        raise ValueError(f"{written} seconds")
     return 0.0 if math.isnan(value) else value
 
 
@@ -54,6 +68,21 @@ def format_line(line: CaptionLine) -> str:
     """The line as HumanML3D stores it; ``#`` and line breaks inside the caption become spaces."""
     text = " ".join(line.caption.text.replace("#", " ").split())
     return f"{text}#{' '.join(line.caption.tokens)}#{line.start_s}#{line.end_s}"
+
+
+def within(lines: Iterable[CaptionLine], start_s: float, end_s: float) -> tuple[CaptionLine, ...]:
+    """The captions of a part of their clip, with their seconds counted from its start.
+
+    A caption of some seconds belongs to a part that has at least half of them, or half of whose own they are.
+    """
+    found = []
+    for line in lines:
+        start, end = max(line.start_s, start_s), min(line.end_s, end_s)
+        if line.whole or (start <= start_s + SLACK_S and end >= end_s - SLACK_S):
+            found.append(replace(line, start_s=0.0, end_s=0.0))
+        elif end - start >= min(line.end_s - line.start_s, end_s - start_s) / 2:
+            found.append(replace(line, start_s=round(start - start_s, 3), end_s=round(end - start_s, 3)))
+    return tuple(found)
 
 
 def read_captions(path: Path) -> tuple[CaptionLine, ...]:
@@ -88,6 +117,12 @@ _MIRROR |= {word: "clockwise" for word in ("counterclockwise", "anticlockwise", 
 _MIRROR |= {"anti-clockwise": "clockwise", "leftward": "rightward", "rightward": "leftward"}
 _MIRROR |= {"leftwards": "rightwards", "rightwards": "leftwards"}
 _SIDES = re.compile(rf"\b({'|'.join(sorted(_MIRROR, key=len, reverse=True))})\b", re.IGNORECASE)
+
+
+def mirror_caption(caption: Caption) -> Caption:
+    """Text and tokens of the mirrored motion's caption."""
+    tokens = [(mirror_text(word), pos) for word, _, pos in (token.partition("/") for token in caption.tokens)]
+    return Caption(mirror_text(caption.text), tuple(f"{word}/{pos}" for word, pos in tokens))
 
 
 def mirror_text(text: str) -> str:

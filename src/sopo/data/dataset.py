@@ -19,7 +19,6 @@ from sopo.errors import UserError
 from sopo.motion.normalize import Normalizer
 
 UNIT = 4  # frames; batch lengths are multiples of it
-TAG_FPS = 20  # from/to tags are cut at 20 fps, in KIT-ML too (whose tags are all 0)
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ class MotionDataset:
         return clips
 
     def _items(self, folder: MotionFolder, key: str, motion: Array, skipped: defaultdict[str, list[str]]) -> list[Item]:
+        rate = self.skeleton.fps  # published: 20, in KIT-ML too, whose tags are all 0
         whole: list[Caption] = []
         parts: list[Item] = []
         names = (f"{letter * repeat}_{key}" for repeat in count(1) for letter in string.ascii_uppercase[:23])
@@ -90,7 +90,7 @@ class MotionDataset:
                 whole.append(line.caption)
                 continue
             name = next(names)  # published: a random letter of A..W; here in order, so that keys are stable
-            cut = motion[int(line.start_s * TAG_FPS) : int(line.end_s * TAG_FPS)]
+            cut = motion[int(line.start_s * rate) : int(line.end_s * rate)]
             if self._usable(len(cut)):
                 parts.append(Item(name, cut, (line.caption,)))
             else:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from math import ceil
@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sopo.batch import Caption
-from sopo.data.captions import CaptionLine, mirror_text
+from sopo.data.captions import CaptionLine, mirror_caption, within
 from sopo.data.importers.joint_names import detect_mapping, read_mapping
 from sopo.data.importers.settings import ImportConfig
 from sopo.data.importers.source import Source, SourceClip, read_source
@@ -97,7 +96,7 @@ def import_bvh(
                     skipped[clip.name] = reason
                 report(done, len(offered.clips))
         summary = ImportSummary(tuple(sorted(taken, key=lambda part: part.id)), dict(sorted(skipped.items())))
-        _finish(staging, Path(source), summary, skeleton)
+        _finish(staging, offered.notes, Path(source), summary, skeleton)
     return summary
 
 
@@ -133,38 +132,50 @@ def _convert(
         frames = len(joints) - 1  # the last frame only ends a velocity
         if frames < skeleton.shortest:
             return clip, [], f"{frames} frames at {skeleton.fps:g} fps, at least {skeleton.shortest} needed"
-        sides = (False, True) if mirror else (False,)
+        sides = (False, True) if mirror and not clip.twin else (False,)
         windows = [
             (suffix, start, mirrored, encode_joints(_side(joints[start : stop + 1], skeleton, mirrored), skeleton))
-            for suffix, start, stop in _windows(frames)
+            for suffix, start, stop in _windows(frames, clip.window)
             for mirrored in sides
         ]
     except UserError as error:
         return clip, [], str(error)
-    parts = []
+    parts: list[Taken] = []
+    beyond = [line.caption.text for line in clip.captions if not within([line], 0, frames / skeleton.fps)]
+    reasons = {f"beyond the end of the clip: {text!r}": None for text in beyond}
     for suffix, start, mirrored, features in windows:
         key = f"{'M' * mirrored}{clip.name}{suffix}"
-        texts = [mirror_text(text) if mirrored else text for text in clip.captions]
-        lines = [CaptionLine(Caption(text, tag(text))) for text in texts]
+        seconds = start / skeleton.fps
+        lines = _lines(clip, seconds, seconds + len(features) / skeleton.fps, mirrored)
+        if not lines:
+            reasons[f"no caption falls into {clip.name}{suffix}"] = None
+            continue
         decoded = decode_joints(torch.from_numpy(features), skeleton).numpy()  # as HumanML3D's new_joints
         write_clip(root, key, features, lines, decoded)
-        seconds = start / skeleton.fps
         parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, convention))
-    return clip, parts, ""
+    return clip, parts, "; ".join(reasons)
+
+
+def _lines(clip: SourceClip, start_s: float, end_s: float, mirrored: bool) -> list[CaptionLine]:
+    """Tagged, and mirrored if need be."""
+    lines = within(clip.captions, start_s, end_s)
+    tagged = [replace(line.caption, tokens=line.caption.tokens or tag(line.caption.text)) for line in lines]
+    captions = [mirror_caption(caption) if mirrored else caption for caption in tagged]
+    return [replace(line, caption=caption) for line, caption in zip(lines, captions, strict=True)]
 
 
 def _side(joints: np.ndarray, skeleton: Skeleton, mirrored: bool) -> np.ndarray:
     return mirror_joints(joints, skeleton) if mirrored else joints
 
 
-def _windows(frames: int) -> list[tuple[str, int, int]]:
+def _windows(frames: int, mark: str) -> list[tuple[str, int, int]]:
     """(id suffix, first frame, end) of as few equal windows as it takes."""
     count = ceil(frames / LONGEST)
     edges = np.linspace(0, frames, count + 1).round().astype(int).tolist()
-    return [(f"-w{index}" if count > 1 else "", start, stop) for index, (start, stop) in enumerate(pairwise(edges))]
+    return [(f"{mark}{index}" if count > 1 else "", start, stop) for index, (start, stop) in enumerate(pairwise(edges))]
 
 
-def _finish(root: Path, source: Path, summary: ImportSummary, skeleton: Skeleton) -> None:
+def _finish(root: Path, notes: tuple[str, ...], source: Path, summary: ImportSummary, skeleton: Skeleton) -> None:
     """Splits, statistics and the report."""
     by_split = {split: [part.id for part in summary.taken if part.split == split] for split in SPLITS}
     if not by_split["train"]:
@@ -179,5 +190,6 @@ def _finish(root: Path, source: Path, summary: ImportSummary, skeleton: Skeleton
         "source": str(source),
         "taken": [asdict(part) for part in summary.taken],
         "skipped": summary.skipped,
+        "notes": notes,
     }
     (root / REPORT_FILE).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")

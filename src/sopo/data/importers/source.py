@@ -1,133 +1,135 @@
-"""What a folder of BVH files offers: its clips, their captions and their splits."""
+"""What a folder of motion files offers: its clips, their captions and their splits."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sopo.data.layout import SPLITS
+from sopo.data.captions import CaptionLine
+from sopo.data.importers.names import Names, Notes, files_below, listed
+from sopo.data.importers.splits import drawn_splits, given_splits, listed_splits, split_lists
+from sopo.data.importers.tables import Entry, read_table
+from sopo.data.importers.texts import TextFiles, read_lines
 from sopo.errors import UserError
-from sopo.randomness import numpy_rng
 
-CAPTIONS_FILE = "captions.json"
-SHARES = {"val": 0.05, "test": 0.15}  # as in HumanML3D; the rest trains
+NO_CAPTION = "no caption"
 
 
 @dataclass(frozen=True)
 class SourceClip:
-    """A BVH file with its captions."""
+    """A motion file with its captions.
+
+    window: stands between the id and the number of a window, so that no window has the id of another clip.
+    twin: the source has its mirror image too (or the clip is one), so none is to be made.
+    """
 
     name: str
     path: Path
-    captions: tuple[str, ...]
+    captions: tuple[CaptionLine, ...]
+    window: str = "-w"
+    twin: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
-    """Clips that can be taken, the split of each by name, and what cannot be taken with the reason."""
+    """Clips that can be taken, the split of each by name, what cannot be taken with the reason, and notes."""
 
     clips: tuple[SourceClip, ...]
     splits: dict[str, str]
     skipped: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def read_source(root: Path, seed: int) -> Source:
-    """Every ``*.bvh`` below ``root``, with captions of ``captions.json`` or of ``NAME.txt`` beside it.
+    """Every motion file below ``root``, with captions of ``captions.json``, .csv or .tsv, or of ``NAME.txt``.
 
-    Splits come from train.txt, val.txt, test.txt there, else from "split" entries of captions.json, else 80%,
-    5% and 15% are drawn with ``seed``. Raises UserError if there is nothing to take or if names collide.
+    Splits come from train.txt, val.txt, test.txt there, else from "split" entries of the table, else 80%,
+    5% and 15% are drawn with ``seed``. Raises UserError if there is nothing to take.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; expected BVH files with captions")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() == ".bvh")
-    if not files:
-        raise UserError(f"{root}: no .bvh file in it or below")
-    _check_names(files)
-    entries = _read_entries(root / CAPTIONS_FILE)
-    skipped = {name: f"no {name}.bvh" for name in sorted(set(entries) - {path.stem for path in files})}
-    clips = []
-    for path in files:
-        captions = _captions(path, entries.get(path.stem))
-        if captions:
-            clips.append(SourceClip(path.stem, path, captions))
-        else:
-            skipped[path.stem] = "no caption"
-    if not clips:
-        raise UserError(f"{root}: no BVH has a caption; give {CAPTIONS_FILE} or a NAME.txt beside NAME.bvh")
-    splits = _splits(root, [clip.name for clip in clips], entries, seed)
-    skipped |= {clip.name: "in no split" for clip in clips if clip.name not in splits}
-    return Source(tuple(clip for clip in clips if clip.name in splits), splits, skipped)
+        raise UserError(f"{root}: no such folder; expected motion files with captions")
+    notes: Notes = defaultdict(list)
+    skipped: dict[str, str] = {}
+    files = files_below(root)
+    names = Names(root, files, notes)
+    lists = split_lists(root, files, names, notes)
+    entries = _by_clip(read_table(root, files, notes), names, skipped)
+    texts = TextFiles(root, (path for path in files if path not in lists))
+    captions = _captions(names, entries, texts, notes, skipped)
+    if not captions:
+        reason = next((text for text in skipped.values() if text != NO_CAPTION), NO_CAPTION)
+        raise UserError(f"{root}: no clip to take ({reason}); give NAME.txt beside NAME.bvh, or one captions.json")
+    twins = names.twins(captions.keys())
+    given = listed_splits(lists, names, notes) if lists else given_splits(entries)
+    splits = given if lists or given else drawn_splits(captions, twins, seed)
+    skipped |= dict.fromkeys(captions.keys() - splits.keys(), "in no split")
+    clips = _clips(names, {key: lines for key, lines in captions.items() if key in splits}, splits, notes)
+    said = tuple(f"{what}: {listed(notes[what])}" for what in notes)
+    return Source(clips, splits, dict(sorted(skipped.items())), said)
 
 
-def _check_names(files: Sequence[Path]) -> None:
-    """Ids derive from file names (``NAME-w2`` a window, ``MNAME`` its mirror image): none may meet."""
-    names: dict[str, Path] = {}
-    for path in files:
-        if path.stem in names:
-            raise UserError(f"{path}: same name as {names[path.stem]}; rename one of them")
-        names[path.stem] = path
-    for name, path in names.items():
-        for origin in (re.sub(r"-w\d+$", "", name), name.removeprefix("M")):
-            if origin != name and origin in names:
-                raise UserError(f"{path}: its name would be taken by a part of {names[origin]}; rename it")
-
-
-def _read_entries(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    if not path.is_file():
-        return {}
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(entries, dict):
-        raise UserError(f"{path}: expected an object, clip name -> {{'captions': [...]}}")
-    for name, entry in entries.items():
-        captions = entry.get("captions") if isinstance(entry, dict) else None
-        if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
-            raise UserError(f"{path}: entry {name!r} needs 'captions', a list of texts")
+def _by_clip(rows: Iterable[Entry], names: Names, skipped: dict[str, str]) -> dict[str, Entry]:
+    """Entries of a table by the id of their clip, those of one clip together. UserError if its splits differ."""
+    entries: dict[str, Entry] = {}
+    for row in rows:
+        key = names.find(row.name)
+        if key is None:
+            skipped[row.name] = "captions for a name that no motion file has, or several in different folders"
+            continue
+        before = entries.get(key, Entry(key, (), None))
+        if before.split and row.split and before.split != row.split:
+            raise UserError(f"captions of {row.name!r}: its entries differ in their split; keep one")
+        entries[key] = Entry(key, before.captions + row.captions, before.split or row.split)
     return entries
 
 
-def _captions(path: Path, entry: Mapping[str, Any] | None) -> tuple[str, ...]:
-    beside = path.with_suffix(".txt")
-    if entry is not None:
-        texts = entry["captions"]
-    elif beside.is_file():
+def _captions(
+    names: Names, entries: Mapping[str, Entry], texts: TextFiles, notes: Notes, skipped: dict[str, str]
+) -> dict[str, tuple[CaptionLine, ...]]:
+    """Of each clip that has any; the table's, or else those of its text file."""
+    captions = {}
+    for key, path in names.files.items():
+        lines = entries[key].captions if key in entries else ()
+        file = texts.find(key, names.parts[key], path.name)
         try:
-            texts = beside.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{beside}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
-    else:
-        texts = []
-    return tuple(text.strip() for text in texts if text.strip())
+            if file and lines:
+                notes["not read, for the table has captions of the clip"].append(file.name)
+            elif file:
+                lines = read_lines(file, notes)
+        except UserError as error:
+            skipped[key] = str(error)
+            continue
+        if kept := tuple(line for line in lines if line.whole or line.end_s > line.start_s):
+            captions[key] = kept
+        if len(kept) < len(lines):
+            notes["captions left out whose seconds end before they start"].append(key)
+        skipped |= {} if kept else {key: NO_CAPTION}
+    return captions
 
 
-def _splits(root: Path, names: Sequence[str], entries: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, str]:
-    lists = {split: root / f"{split}.txt" for split in SPLITS if (root / f"{split}.txt").is_file()}
-    if lists:
-        splits: dict[str, str] = {}
-        for split, path in lists.items():
-            for name in path.read_text(encoding="utf-8").split("\n"):
-                stem = name.strip().removesuffix(".bvh")
-                if stem and splits.setdefault(stem, split) != split:
-                    raise UserError(f"{path}: {stem} is also in {splits[stem]}.txt; keep it in one split")
-        return splits
-    given = {name: str(entries[name]["split"]) for name in names if "split" in entries.get(name, {})}
-    if wrong := sorted(set(given.values()) - set(SPLITS)):
-        raise UserError(f"{root / CAPTIONS_FILE}: unknown split {wrong[0]!r}; known: {', '.join(SPLITS)}")
-    return given or _drawn_splits(names, seed)
+def _clips(
+    names: Names, captions: Mapping[str, tuple[CaptionLine, ...]], splits: Mapping[str, str], notes: Notes
+) -> tuple[SourceClip, ...]:
+    twins = names.twins(captions.keys())
+    for key, clip in twins.items():
+        notes["mirror images of one another by their names, so none is made"].append(f"{clip} and {key}")
+        if splits[key] != splits[clip]:
+            notes["mirror images of one another in two splits"].append(f"{clip} and {key}")
+    windows = _windows(names.files)
+    paired = twins.keys() | twins.values()
+    return tuple(
+        SourceClip(key, names.files[key], lines, windows.get(key, "-w"), key in paired)
+        for key, lines in captions.items()
+    )
 
 
-def _drawn_splits(names: Sequence[str], seed: int) -> dict[str, str]:
-    order = [names[index] for index in numpy_rng(seed, "split").permutation(len(names))]
-    splits = dict.fromkeys(order, "train")
-    start = 0
-    for split, share in SHARES.items():
-        stop = start + round(share * len(order))
-        splits |= dict.fromkeys(order[start:stop], split)
-        start = stop
-    return splits
+def _windows(keys: Iterable[str]) -> dict[str, str]:
+    """The mark of windows for clips whose ``-w`` other clips bear already in their names."""
+    longest: defaultdict[str, int] = defaultdict(int)
+    for match in filter(None, (re.fullmatch(r"(.+)-(w+)\d+", key) for key in keys)):
+        for clip in (match[1], match[1].removeprefix("M")):
+            longest[clip] = max(longest[clip], len(match[2]))
+    return {clip: f"-{'w' * (count + 1)}" for clip, count in longest.items()}
