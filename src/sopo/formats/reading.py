@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sopo.errors import UserError
+from sopo.formats.asf_amc import read_amc
 from sopo.formats.bvh import read_bvh
 from sopo.motion.clip import Clip
 
 _READERS: dict[str, Callable[[Path, float | None], Clip]] = {
     ".bvh": read_bvh,
+    ".amc": read_amc,
 }
 SUFFIXES = tuple(_READERS)
 
