@@ -84,6 +84,7 @@ def test_a_shard_of_a_batch_gets_its_rows_of_the_whole(path: Path, policy: MDM) 
     assert torch.equal(source(batch)[1:], source(batch.rows(1, 3)))
 
 
+@pytest.mark.usefixtures("float64")
 def test_the_offline_ranking_is_eq_3_over_the_stored_samples(path: Path, policy: MDM) -> None:
     rankings, batch = PairStore(path).rankings(policy, ranking=True), batch_of(2, 4, 1)
     objective = PreferenceObjective(policy, None, PreferenceConfig("dpo-ranked", scale=3.0), 0.0, rankings)
@@ -96,7 +97,7 @@ def test_the_offline_ranking_is_eq_3_over_the_stored_samples(path: Path, policy:
     for k, draw in enumerate(drawn):
         pair = (rankings(batch)[:, k], batch.length, policy.embed(batch.captions), draw.paired_with(drawn[0]))
         columns.append(3.0 * (objective.reference.nll(*pair) - policy.nll(*pair)))
-    torch.testing.assert_close(loss, plackett_luce_loss(torch.stack(columns, 1), 1.0).mean(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(loss, plackett_luce_loss(torch.stack(columns, 1), 1.0).mean())
     assert values["margin"] != 0 and "reward/all" not in values
 
 

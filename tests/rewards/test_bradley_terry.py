@@ -73,6 +73,7 @@ def test_the_loss_is_the_choice_s_negative_log_likelihood() -> None:
     torch.testing.assert_close(choice_loss(s_a, s_b), -probability.log())
 
 
+@pytest.mark.usefixtures("float64")
 def test_reward_keeps_its_range_and_sees_no_padding() -> None:
     reward = BradleyTerryReward(BradleyTerry(BradleyTerryConfig(SIZES, 8)))
     score = reward.score(motions(), LENGTH, CAPTIONS)

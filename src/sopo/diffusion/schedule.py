@@ -102,4 +102,15 @@ def _cosine(steps: int) -> Tensor:
 
 def _scaled_linear(steps: int) -> Tensor:
     """MLD's betas [steps], float32."""
-    return torch.linspace(0.00085**0.5, 0.012**0.5, steps).square()
+    return linspace32(0.00085**0.5, 0.012**0.5, steps).square()
+
+
+def linspace32(start: float, end: float, steps: int) -> Tensor:
+    """``torch.linspace`` in float32 as published numbers were made with it, [steps]: the same bits on every CPU.
+
+    It counts from both ends. Where a CPU fuses the product with the sum, they are rounded once; here they always are.
+    """
+    first, last = torch.tensor([start, end], dtype=torch.float32)
+    step = ((last - first) / max(1, steps - 1)).double()
+    index = torch.arange(steps, dtype=torch.float64)
+    return torch.where(index < max(1, steps // 2), first + index * step, last - (steps - 1 - index) * step).float()
