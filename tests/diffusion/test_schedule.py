@@ -12,7 +12,7 @@ import torch
 from parity_table import parity
 from torch import Tensor
 
-from sopo.diffusion.schedule import Diffusion, Sampling
+from sopo.diffusion.schedule import Diffusion, Sampling, linspace32
 from sopo.errors import UserError
 
 Arrays = dict[str, np.ndarray]
@@ -218,6 +218,13 @@ def test_any_number_of_steps_starts_at_the_last_level_and_ends_clean(sampler: st
     out = Diffusion(50).sample(denoiser, normal(0, 2, 1), Sampling(sampler, steps, 1.0))
     assert len(seen) == steps and seen[0] == 49 and seen == sorted(set(seen), reverse=True)
     assert torch.equal(out, torch.full_like(out, 3.0))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 1000])
+def test_linspace_is_torchs_but_for_the_last_bit(steps: int) -> None:
+    ours, theirs = linspace32(0.1, 0.7, steps), torch.linspace(0.1, 0.7, steps)
+    assert ours.dtype == torch.float32 and ours[0] == theirs[0] and ours[-1] == theirs[-1]
+    assert ((ours - theirs).abs() <= 6e-8).all()
 
 
 def test_more_steps_than_the_model_knows_are_refused() -> None:

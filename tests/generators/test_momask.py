@@ -13,6 +13,7 @@ from sopo.batch import Batch, as_captions, length_mask
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.generators.length_estimator import LengthEstimator, LengthEstimatorConfig
+from sopo.generators.masked_transformer import masking_schedule
 from sopo.generators.momask import MoMask, MoMaskConfig, TokenDraw
 from sopo.generators.rvq_vae import RVQVAEConfig
 from sopo.generators.token_transformer import TokenTransformerConfig
@@ -59,6 +60,11 @@ def test_padding_changes_nothing(shape: dict[str, Any]) -> None:
         torch.testing.assert_close(alone, expected[i : i + 1])
     motion = model.decode(x, LENGTH)
     assert (motion[~batch.mask] == 0).all()
+
+
+def test_a_half_of_an_odd_number_of_tokens_is_the_same_number_on_every_cpu() -> None:
+    assert (masking_schedule(10) * 9).round().tolist() == [9, 9, 8, 8, 7, 6, 4, 3, 2, 0]  # published: 4, not 5
+    assert masking_schedule(1).tolist() == [1]
 
 
 def test_a_mask_covers_valid_tokens_only_and_at_least_one() -> None:
