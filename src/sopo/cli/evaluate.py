@@ -18,6 +18,11 @@ def _prepare(parser: Parser) -> None:
     parser.add_argument("--generator", type=Path, nargs="*", default=[], help="folders of generators")
     parser.add_argument("--motions", type=Path, nargs="*", default=[], help="motions of other systems")
     parser.add_argument(
+        "--motions_are",
+        choices=["raw", "normalised"],
+        help="what the features of --motions are; normalised: by the data's Mean.npy and Std.npy; not given: looked at",
+    )
+    parser.add_argument(
         "--published",
         choices=list(COMPARISONS),
         help="show below what other systems' papers report on this data set, labelled published",
@@ -35,7 +40,16 @@ def _run(flags: Namespace) -> None:
     from sopo.reports.tables import as_json, print_table
 
     protocol, sampling = config_from(flags, ProtocolConfig), Sampling(**vars(flags.sampling))
-    table = measure_files(flags.generator, flags.motions, flags.data, flags.split, flags.evaluator, sampling, protocol)
+    table = measure_files(
+        flags.generator,
+        flags.motions,
+        flags.data,
+        flags.split,
+        flags.evaluator,
+        sampling,
+        protocol,
+        flags.motions_are,
+    )
     print_table(table, base=str([*flags.generator, *flags.motions][0]))
     record = {**as_json(table), "seed": protocol.seed, "environment": environment()}
     if flags.published:

@@ -24,7 +24,7 @@ AHEAD = 0.02  # of the leg
 LEG_M = (0.5, 1.2)
 FLOOR_M = (-0.08, 0.15)
 STILL_M = 0.01
-STRETCH_M = 0.05
+STRETCH_M, LOOSE_M = 0.05, 0.3  # of recorded bones; of a generator's, whose wrists stray by .2
 FACING = 0.5  # cosine
 ROTATION = 0.1  # height of a unit vector
 VELOCITY_M_S = 0.5
@@ -141,18 +141,21 @@ FAULTS = {
 }
 
 
-def faults(joints: Array, skeleton: Skeleton, placed: bool = True) -> dict[str, str]:
+def faults(joints: Array, skeleton: Skeleton, recorded: bool = True) -> dict[str, str]:
     """Joints [T, J, 3] in units, finite -> kind of fault (a key of FAULTS): what was measured.
 
-    placed: they come from features, which stand on the floor and start facing +Z.
+    recorded: they are of a data set's features, where bones keep their length, feet reach the floor and the body
+    starts facing +Z; a generator's may do less.
     """
     if len(joints) < 2:
         return {}
     body = stance(joints, skeleton)
-    found = dict(_posture(body)) | dict(_motion(body))
-    if placed:
-        found |= dict(_placing(body))
-    return found
+    found = dict(_posture(body))
+    if LEG_M[0] <= body.leg <= LEG_M[1]:
+        found |= dict(_motion(body, STRETCH_M if recorded else LOOSE_M))
+    else:  # then no other length means anything
+        found["size"] = f"leg of {body.leg:.3g} m{_unit_hint(body.leg)}"
+    return found | dict(_placing(body)) if recorded else found
 
 
 def _posture(body: Stance) -> Iterator[tuple[str, str]]:
@@ -164,17 +167,15 @@ def _posture(body: Stance) -> Iterator[tuple[str, str]]:
         yield "crossed", ""
     elif body.ahead < AHEAD:
         yield "backwards", f"by {-100 * body.ahead:.0f}% of the leg"
-    if not LEG_M[0] <= body.leg <= LEG_M[1]:
-        yield "size", f"leg of {body.leg:.3g} m{_unit_hint(body.leg)}"
 
 
-def _motion(body: Stance) -> Iterator[tuple[str, str]]:
+def _motion(body: Stance, stretch: float) -> Iterator[tuple[str, str]]:
     if body.moved < STILL_M:
         yield "frozen", ""
     if body.jump:
         where = f"frame {body.jump_at} to {body.jump_at + 1}, {body.jump:.1f} m/s in the mean of joints"
         yield "jumps" if body.jump_at else "rest-pose", where
-    if body.stretch > STRETCH_M:
+    if body.stretch > stretch:
         yield "stretches", f"to {body.stretched} by {body.stretch:.2f} m"
 
 

@@ -46,7 +46,8 @@ class RealMotions:
 class FileSource:
     """Motions of any system: a folder of KEY.npy, or one .npz file with an array for each KEY.
 
-    An array holds raw features [T, D] or joints [T, J, 3] in the skeleton's units. KEY is the clip's name in
+    An array holds raw features [T, D], or joints [T, J, 3] in the skeleton's units; with ``normalizer``, features
+    that it has normalised. KEY is the clip's name in
     the data set; further motions for it are called KEY@1, KEY@2 ... and take turns over the runs.
     A motion longer than the protocol asks for is cut at the end; a shorter one keeps its own length.
 
@@ -54,9 +55,9 @@ class FileSource:
     made for, and a motion then serves that caption only. Without it, it is taken to fit all of its clip's.
     """
 
-    def __init__(self, path: str | Path, skeleton: Skeleton) -> None:
+    def __init__(self, path: str | Path, skeleton: Skeleton, normalizer: Normalizer | None = None) -> None:
         """Reads names only. Raises UserError if there is nothing to read at ``path``."""
-        self.path, self.skeleton = Path(path), skeleton
+        self.path, self.skeleton, self.normalizer = Path(path), skeleton, normalizer
         names = self._names()
         if not names:
             raise UserError(f"{self.path}: no motions inside; expected arrays named by clip, such as 000001.npy")
@@ -73,6 +74,11 @@ class FileSource:
         for key, caption, frames in zip(batch.keys, batch.captions, batch.length.tolist(), strict=True):
             motions.append(self._motion(self._choose(key, caption.text, run))[:frames])
         return pad_sequence(motions, batch_first=True), torch.tensor([len(motion) for motion in motions])
+
+    def some(self, count: int) -> list[np.ndarray]:
+        """At most ``count`` motions, raw [T, D] or joints [T, J, 3] as their files have them, evenly taken by name."""
+        names = sorted(name for variants in self.variants.values() for name in variants)
+        return [self._read(name)[1] for name in names[:: -(-len(names) // count)]]
 
     def _names(self) -> list[str]:
         if self.path.is_dir():
@@ -112,10 +118,12 @@ class FileSource:
     def _motion(self, name: str) -> Tensor:
         """[T, D] raw features, read once."""
         if name not in self._motions:
-            self._motions[name] = self._read(name)
+            where, array = self._read(name)
+            self._motions[name] = as_features(array, where, self.skeleton)
         return self._motions[name]
 
-    def _read(self, name: str) -> Tensor:
+    def _read(self, name: str) -> tuple[str, np.ndarray]:
+        """Where a motion lies, and its checked array: raw features or joints."""
         if self.path.is_dir():
             where = str(self.path / f"{name}.npy")
             array = read_array(self.path / f"{name}.npy")
@@ -126,19 +134,32 @@ class FileSource:
                     array = arrays[name]
             except (*DAMAGE, BadZipFile) as error:
                 raise UserError(f"{where}: damaged, or not an array of numbers ({error})") from error
-        return as_features(array, where, self.skeleton)
+        array = _checked(array, where, self.skeleton)
+        if self.normalizer is None:
+            return where, array
+        if array.ndim == 3:
+            raise UserError(f"{where}: holds joints, which are not normalised; leave --motions_are out")
+        return where, self.normalizer.denormalize(torch.from_numpy(np.asarray(array, dtype=np.float32))).numpy()
 
 
-def as_features(array: np.ndarray, where: str, skeleton: Skeleton) -> Tensor:
-    """Raw features [T, D], or joints [T, J, 3] in the skeleton's units -> [T, D] float32; UserError names ``where``."""
+def _checked(array: np.ndarray, where: str, skeleton: Skeleton) -> np.ndarray:
     width, joints = skeleton.num_features, skeleton.num_joints
     if array.dtype.kind not in "fiu" or array.shape[1:] not in ((width,), (joints, 3)):
         expected = f"numbers [T, {width}] or [T, {joints}, 3]"
         raise UserError(f"{where}: {array.dtype} of shape {list(array.shape)}; expected {expected}")
     if not np.isfinite(array).all():
         raise UserError(f"{where}: holds NaN or infinity; drop or repair the motion")
+    least = LEAST_FRAMES + (array.ndim == 3)  # the last frame of joints only ends a velocity
+    if len(array) < least:
+        raise UserError(f"{where}: {len(array)} frames; a motion needs at least {least}")
+    return array
+
+
+def as_features(array: np.ndarray, where: str, skeleton: Skeleton) -> Tensor:
+    """Raw features [T, D], or joints [T, J, 3] in the skeleton's units -> [T, D] float32; UserError names ``where``."""
     if array.ndim == 3:
-        array = encode_joints(array, skeleton)
-    if len(array) < LEAST_FRAMES:
-        raise UserError(f"{where}: {len(array)} frames; a motion needs at least {LEAST_FRAMES}")
+        try:
+            array = encode_joints(array, skeleton)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
     return torch.from_numpy(np.asarray(array, dtype=np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from sopo.data.dataset import MotionDataset
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Source, Table, Witness, default_witnesses, evaluate
+from sopo.evaluation.readings import doubts
 from sopo.evaluation.settings import ProtocolConfig
 from sopo.evaluation.sources import FileSource
 from sopo.matching.guo import GuoMatcher
@@ -21,7 +23,10 @@ from sopo.matching.tmr import TMR
 from sopo.motion.decode import decode_joints
 from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher
 from sopo.recipes.sources import generator_source
-from sopo.training.progress import progress
+from sopo.training.progress import console, progress
+
+Reading = Literal["raw", "normalised"]
+LOOKED_AT = 32  # motions of a system, to see how they are to be read
 
 
 def measure(
@@ -47,9 +52,11 @@ def measure_files(
     evaluator: Path,
     sampling: Sampling,
     config: ProtocolConfig,
+    reading: Reading | None = None,
 ) -> Table:
     """``measure`` generators' folders and other systems' motions, each under its path's name, on a split of ``data``.
 
+    reading: what the motions' numbers are; None takes them as raw and looks whether that makes bodies.
     Raises UserError if there are none, or one is of another skeleton than the data.
     """
     if not generators and not motions:
@@ -62,8 +69,17 @@ def measure_files(
         check_features(generator.config.features, dataset.skeleton.num_features, str(folder))
         sources[str(folder)] = generator_source(generator, sampling, config.seed)
     for path in motions:
-        sources[str(path)] = FileSource(path, dataset.skeleton)
+        sources[str(path)] = motions_source(path, dataset, reading)
     return measure(sources, dataset, matcher, config)
+
+
+def motions_source(path: Path, dataset: MotionDataset, reading: Reading | None) -> FileSource:
+    """Another system's motions; what is odd about them is printed. UserError if they can't be what they are read as."""
+    source = FileSource(path, dataset.skeleton, dataset.normalizer if reading == "normalised" else None)
+    if reading != "raw":
+        for line in doubts(source.some(LOOKED_AT), str(path), dataset.skeleton):
+            console.print(line, highlight=False, markup=False)
+    return source
 
 
 def rule_witness(dataset: MotionDataset) -> Witness | None:
