@@ -1,8 +1,11 @@
-"""Frames a second, from what files state or show of them."""
+"""Frames a second, from what files state, or from the times of their keys."""
 
 from __future__ import annotations
 
 import re
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sopo.errors import UserError
 
@@ -12,6 +15,7 @@ _FAST = (200, 240, 250, 300, 360, 400, 480, 500, 600, 1000)
 _BROADCAST = tuple(rate * 1000 / 1001 for rate in (24, 30, 60, 120, 240))
 _CLOSE = 1e-4  # relative: computed in single precision, or thinned from a rounded time
 _COARSE = 0.045  # relative: rounding to few digits
+_ON_GRID = 0.02, 1e-4  # how far a key may lie from its frame, in frames and in seconds
 
 
 def nearest_rate(seconds: float, precision: float = _CLOSE) -> float:
@@ -45,3 +49,15 @@ def rate_of_frame_time(written: str) -> tuple[float, str]:
         rate = nearest_rate(seconds / 1000, 1e-3)
         return rate, f"the frame time {written} is taken as milliseconds, {rate:g} frames a second; --fps settles it"
     raise UserError(f"the frame time {written} s is none of a motion; give the rate with --fps")
+
+
+def rate_of_keys(times: NDArray[np.float64]) -> float | None:
+    """The lowest common rate from 20 frames a second on whose frames hold the keys, first at 0 s; None if none does.
+
+    Slower ones lose nothing at a multiple; an odd last key does not matter.
+    """
+    for rate in (*(rate for rate in (*_WHOLE, *_FAST) if rate >= 20), *_BROADCAST):
+        frames = times * rate
+        if (np.abs(frames - frames.round()) <= _ON_GRID[0] + _ON_GRID[1] * rate).mean() > 0.95:
+            return float(rate)
+    return None

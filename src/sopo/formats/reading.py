@@ -8,11 +8,13 @@ from pathlib import Path
 from sopo.errors import UserError
 from sopo.formats.asf_amc import read_amc
 from sopo.formats.bvh import read_bvh
+from sopo.formats.gltf import read_gltf
 from sopo.motion.clip import Clip
 
 _READERS: dict[str, Callable[[Path, float | None], Clip]] = {
     ".bvh": read_bvh,
     ".amc": read_amc,
+    **dict.fromkeys((".glb", ".gltf"), lambda path, fps: read_gltf(path)),  # which states its times
 }
 SUFFIXES = tuple(_READERS)
 
