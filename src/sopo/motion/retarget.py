@@ -1,4 +1,4 @@
-"""Any captured hierarchy, or our 22-joint body, -> joints of one of our skeletons in its units, at its frame rate."""
+"""Any captured hierarchy, or our 22-joint body, -> joints of one of our skeletons, at its frame rate."""
 
 from __future__ import annotations
 
@@ -10,57 +10,53 @@ from numpy.typing import NDArray
 from sopo.errors import UserError
 from sopo.motion.clip import Clip
 from sopo.motion.skeleton import HUMANML3D, Skeleton
+from sopo.motion.stance import leg_length, pair, trunk_direction
 
-# Our joint -> the clip's joints whose mean it is.
-JointMapping = Mapping[str, tuple[str, ...]]
-
-_SIDED = {
-    "hip": "UpperLeg",
-    "knee": "LowerLeg",
-    "ankle": "Foot",
-    "foot": "Toes",
-    "collar": "Shoulder",
-    "shoulder": "UpperArm",
-    "elbow": "LowerArm",
-    "wrist": "Hand",
-}
-BANDAI_NAMCO: JointMapping = {
-    "pelvis": ("Hips",),
-    "spine1": ("Hips", "Spine"),
-    "spine2": ("Spine",),
-    "spine3": ("Chest",),
-    "neck": ("Neck",),
-    "head": ("Head",),
-    **{f"left_{ours}": (f"{theirs}_L",) for ours, theirs in _SIDED.items()},
-    **{f"right_{ours}": (f"{theirs}_R",) for ours, theirs in _SIDED.items()},
-}
+# Our joint -> the clip's joints whose weighted mean it is; a foot without any is put on the sole.
+JointMapping = Mapping[str, Mapping[str, float]]
+Joints = NDArray[np.float64]
 
 # KIT's joint -> those of the 22-joint body whose mean it is; the tip of the toes is put on afterwards.
-_KIT_JOINTS: JointMapping = {
+_KIT_JOINTS: Mapping[str, tuple[str, ...]] = {
     "spine1": ("spine1", "spine2"),
     "spine2": ("spine3",),
     "left_midfoot": ("left_foot",),
     "right_midfoot": ("right_foot",),
 }
 _TOES = 0.45  # of the foot's length to the ball
+_AHEAD, _DOWN = 0.15, 0.08  # legs from the ankle to the ball of the foot, as in HumanML3D's body
 
 
-def retarget(clip: Clip, mapping: JointMapping, skeleton: Skeleton, fps: float | None = None) -> NDArray[np.float64]:
-    """A clip -> joints [T, J, 3] in the skeleton's units, at ``fps`` (the skeleton's own if None).
+def on_body(clip: Clip, mapping: JointMapping) -> Joints:
+    """A clip -> the 22 joints [T, 22, 3], in the clip's axes and unit.
 
-    Bones keep the actor's lengths; ``encode_joints`` brings them to the target body. Raises UserError if a
-    joint is not mapped, or is mapped to one that the clip lacks.
+    A foot mapped to no joint lies at right angles to the shin, ahead. Raises UserError if a joint is not mapped,
+    or is mapped to one that the clip lacks.
     """
-    if unmapped := [joint for joint in skeleton.joints if joint not in mapping]:
-        raise UserError(f"joint mapping for {skeleton.name} lacks {', '.join(unmapped)}")
-    sources = [mapping[joint] for joint in skeleton.joints]
-    if missing := sorted({name for names in sources for name in names} - set(clip.names)):
+    if unmapped := [joint for joint in HUMANML3D.joints if joint not in mapping]:
+        raise UserError(f"joint mapping lacks {', '.join(unmapped)}")
+    if missing := sorted({name for theirs in mapping.values() for name in theirs} - set(clip.names)):
         raise UserError(f"the clip has no joints {', '.join(missing)}; its joints: {', '.join(clip.names)}")
-    weights = np.zeros((skeleton.num_joints, len(clip.names)))
-    for row, names in zip(weights, sources, strict=True):
-        row[[clip.names.index(name) for name in names]] = 1 / len(names)
+    at = {name: index for index, name in enumerate(clip.names)}
+    weights = np.zeros((HUMANML3D.num_joints, len(clip.names)))
+    for row, joint in zip(weights, HUMANML3D.joints, strict=True):
+        for name, share in mapping[joint].items():
+            row[at[name]] = share
     joints = weights @ clip.positions
-    return resample(joints, clip.fps, fps or skeleton.fps) / skeleton.metres_per_unit
+    for foot, ankle, knee in zip(*(pair(HUMANML3D, part) for part in ("foot", "ankle", "knee")), strict=True):
+        if not mapping[HUMANML3D.joints[foot]]:
+            joints[:, foot] = joints[:, ankle] + _sole(joints, joints[:, ankle] - joints[:, knee])
+    return joints
+
+
+def _sole(joints: Joints, shin: Joints) -> Joints:
+    """From ankle to ball [T, 3], with a shin of direction ``shin`` and where the pelvis faces ahead."""
+    left, right = HUMANML3D.hips
+    shin = shin / np.maximum(np.linalg.norm(shin, axis=-1, keepdims=True), 1e-12)
+    facing = np.cross(joints[:, left] - joints[:, right], trunk_direction(joints, HUMANML3D))
+    ahead = facing - (facing * shin).sum(axis=-1, keepdims=True) * shin
+    ahead /= np.maximum(np.linalg.norm(ahead, axis=-1, keepdims=True), 1e-12)
+    return leg_length(joints, HUMANML3D) * (_AHEAD * ahead + _DOWN * shin)
 
 
 def resample(values: NDArray, fps: float, new_fps: float) -> NDArray:

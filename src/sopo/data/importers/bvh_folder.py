@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -13,25 +13,28 @@ from functools import partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from sopo.data.captions import CaptionLine, mirror_caption, within
-from sopo.data.importers.joint_names import detect_mapping, read_mapping
+from sopo.data.importers.mapping import Given, read_mapping
+from sopo.data.importers.rigs import Look, Rig, look_at, settle
 from sopo.data.importers.settings import ImportConfig
-from sopo.data.importers.source import Source, SourceClip, read_source
+from sopo.data.importers.source import SourceClip, read_source
 from sopo.data.layout import SPLITS, staged_folder, write_clip, write_split
 from sopo.data.statistics import write_folder_statistics
 from sopo.data.tagging import tag
 from sopo.errors import UserError
-from sopo.formats.bvh import read_bvh
-from sopo.formats.bvh_write import CENTIMETRE
+from sopo.formats.reading import read_clip
 from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.mirror import mirror_joints
-from sopo.motion.retarget import JointMapping, on_skeleton, retarget
-from sopo.motion.skeleton import HUMANML3D, Skeleton, skeleton_by_name
+from sopo.motion.posture import upright
+from sopo.motion.rest_pose import motion_range
+from sopo.motion.retarget import on_body, on_skeleton, resample
+from sopo.motion.skeleton import Skeleton, skeleton_by_name
 
 REPORT_FILE = "import.json"
 LONGEST = 196  # frames: what training takes
@@ -82,29 +85,54 @@ def import_bvh(
     skipped. Mean and std are of the training split. ``report(done, total)`` counts files. Raises UserError.
     """
     config = config or ImportConfig()
-    mapping = read_mapping(Path(config.mapping)) if config.mapping else None
+    given = read_mapping(Path(config.mapping)) if config.mapping else []
     offered = read_source(Path(source), config.seed)
     skeleton = skeleton_by_name(config.skeleton)
     skipped = dict(offered.skipped)
     taken: list[Taken] = []
-    with staged_folder(out) as staging:
-        convert = partial(_convert, staging, offered.splits, mapping, skeleton, config.mirror)
-        with _outcomes(convert, offered, config.processes) as outcomes:
-            for done, (clip, parts, reason) in enumerate(outcomes, start=1):
-                taken += parts
-                if reason:
-                    skipped[clip.name] = reason
-                report(done, len(offered.clips))
+    with staged_folder(out) as staging, _workers(config.processes, len(offered.clips)) as run:
+        steps = _Steps(report, 2 * len(offered.clips))  # each file is read twice
+        looks: dict[str, Look] = {}
+        for name, look, reason in steps.count(run(partial(_look, given, config.fps), offered.clips)):
+            if look:
+                looks[name] = look
+            else:
+                skipped[name] = reason
+        rigs = settle(looks, config.up, config.unit)
+        for rig in rigs:
+            skipped |= dict.fromkeys(rig.looks, rig.refused) if rig.refused else rig.strays
+        rig_of = {name: rig for rig in rigs for name in rig.looks if name not in skipped}
+        clips = [(clip, rig_of[clip.name]) for clip in offered.clips if clip.name in rig_of]
+        steps.done = steps.total - len(clips)
+        convert = partial(_convert, staging, offered.splits, skeleton, config)
+        for clip, parts, reason in steps.count(run(convert, clips)):
+            taken += parts
+            if reason:
+                skipped[clip.name] = reason
         summary = ImportSummary(tuple(sorted(taken, key=lambda part: part.id)), dict(sorted(skipped.items())))
         _finish(staging, offered.notes, Path(source), summary, skeleton)
     return summary
 
 
+@dataclass
+class _Steps:
+    report: Callable[[int, int], None]
+    total: int
+    done: int = 0
+
+    def count(self, results: Iterable[Any]) -> Iterator[Any]:
+        for result in results:
+            yield result
+            self.done += 1
+            self.report(self.done, self.total)
+
+
 @contextmanager
-def _outcomes(convert: Callable[[SourceClip], Outcome], offered: Source, processes: int) -> Iterator[Iterable[Outcome]]:
-    processes = min(processes, ceil(len(offered.clips) / WORTH_A_PROCESS))
+def _workers(processes: int, clips: int) -> Iterator[Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]]:
+    """Something like ``map`` that runs in so many processes, results as they come."""
+    processes = min(processes, ceil(clips / WORTH_A_PROCESS))
     if processes < 2:
-        yield map(convert, offered.clips)
+        yield map
         return
     # Forked where that exists: a spawned process would first import torch, for seconds. One thread each, for
     # the parent's pool of threads does not survive the fork.
@@ -112,27 +140,33 @@ def _outcomes(convert: Callable[[SourceClip], Outcome], offered: Source, process
     context = multiprocessing.get_context(method)
     pool = ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield (future.result() for future in as_completed([pool.submit(convert, clip) for clip in offered.clips]))
+        yield lambda function, items: (
+            future.result() for future in as_completed([pool.submit(function, item) for item in items])
+        )
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _convert(
-    root: Path,
-    splits: dict[str, str],
-    mapping: JointMapping | None,
-    skeleton: Skeleton,
-    mirror: bool,
-    clip: SourceClip,
-) -> Outcome:
+def _look(given: Sequence[Given], fps: float | None, clip: SourceClip) -> tuple[str, Look | None, str]:
     try:
-        captured = read_bvh(clip.path)
-        convention, names = ("given", mapping) if mapping else detect_mapping(captured.names)
-        joints = on_skeleton(retarget(captured, names, HUMANML3D, skeleton.fps) * CENTIMETRE, skeleton)
+        return clip.name, look_at(clip.name, clip.path, fps, given), ""
+    except UserError as error:
+        return clip.name, None, str(error)
+
+
+def _convert(
+    root: Path, splits: dict[str, str], skeleton: Skeleton, config: ImportConfig, item: tuple[SourceClip, Rig]
+) -> Outcome:
+    clip, rig = item
+    try:
+        captured = read_clip(clip.path, config.fps)
+        moved = upright(on_body(captured, rig.joints), rig.up, rig.unit, rig.mirrored)
+        first, end = motion_range(moved, captured.fps)
+        joints = on_skeleton(resample(moved[first:end], captured.fps, skeleton.fps), skeleton)
         frames = len(joints) - 1  # the last frame only ends a velocity
         if frames < skeleton.shortest:
             return clip, [], f"{frames} frames at {skeleton.fps:g} fps, at least {skeleton.shortest} needed"
-        sides = (False, True) if mirror and not clip.twin else (False,)
+        sides = (False, True) if config.mirror and not clip.twin else (False,)
         windows = [
             (suffix, start, mirrored, encode_joints(_side(joints[start : stop + 1], skeleton, mirrored), skeleton))
             for suffix, start, stop in _windows(frames, clip.window)
@@ -141,18 +175,19 @@ def _convert(
     except UserError as error:
         return clip, [], str(error)
     parts: list[Taken] = []
-    beyond = [line.caption.text for line in clip.captions if not within([line], 0, frames / skeleton.fps)]
+    begin = first / captured.fps
+    beyond = [line.caption.text for line in clip.captions if not within([line], begin, begin + frames / skeleton.fps)]
     reasons = {f"beyond the end of the clip: {text!r}": None for text in beyond}
     for suffix, start, mirrored, features in windows:
         key = f"{'M' * mirrored}{clip.name}{suffix}"
-        seconds = start / skeleton.fps
+        seconds = begin + start / skeleton.fps
         lines = _lines(clip, seconds, seconds + len(features) / skeleton.fps, mirrored)
         if not lines:
             reasons[f"no caption falls into {clip.name}{suffix}"] = None
             continue
         decoded = decode_joints(torch.from_numpy(features), skeleton).numpy()  # as HumanML3D's new_joints
         write_clip(root, key, features, lines, decoded)
-        parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, convention))
+        parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, rig.first.body.told))
     return clip, parts, "; ".join(reasons)
 
 

@@ -10,10 +10,16 @@ from sopo.errors import UserError
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """How to import a folder of BVH files."""
+    """How to import a folder of motion files."""
 
     mapping: str | None = None
-    """JSON file: each of our 22 joints -> the BVH's joint, or a list to average. None: tell by the names."""
+    """JSON file, such as an import's own mapping.json: which joint is which, and how files are read. None: found out"""
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
+    """the axis of the files that points up. None: told by how the bodies stand"""
+    unit: float | None = None
+    """metres in one unit of the files, such as 0.01. None: told by the length of the legs"""
+    fps: float | None = None
+    """frames a second of all files. None: as each file says"""
     mirror: bool = True
     """add each motion's mirror image (id M...), with left and right exchanged in its captions"""
     seed: int = 0
@@ -26,3 +32,6 @@ class ImportConfig:
     def __post_init__(self) -> None:
         if self.processes < 1:
             raise UserError(f"processes is {self.processes}; expected 1 or more")
+        for name, value in (("unit", self.unit), ("fps", self.fps)):
+            if value is not None and not 0 < value < 1e6:
+                raise UserError(f"{name} is {value}; expected a number above 0")

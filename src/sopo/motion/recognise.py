@@ -1,0 +1,171 @@
+"""Which joints of any skeleton are those of the 22-joint body: by their names and by the tree, which must agree.
+
+A body is two pairs of limbs on a trunk. Each pair is found as the three joints (hip, knee, ankle; shoulder, elbow,
+wrist) whose names and bone lengths fit best, on both sides alike; fingers, twist bones, helpers, props and further
+roots fit worse and so drop out. The trunk is the way through the tree from where the legs meet to the head. What a
+skeleton lacks is put where a body has it, as a weighted mean of joints that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sopo.errors import UserError
+from sopo.motion.joint_words import Label, read_names
+from sopo.motion.tree import Tree
+from sopo.motion.trunk import Weights, find_trunk, mix
+
+Chain = tuple[int, int, int]  # joints down a limb
+Pair = tuple[Chain, Chain]  # left and right; where names do not tell, one and the other
+Parts = tuple[str, str, str]
+
+_LEG, _ARM = ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")
+_ARM_OF_LEG = 0.64  # shoulder to wrist, of hip to ankle
+_UNLIKE = -4.0  # the score of what is no limb
+_SAME = 0.012  # of a leg: joints nearer than this lie on top of each other
+
+
+@dataclass(frozen=True)
+class Body:
+    """weights: our joint -> the clip's joints whose weighted mean it is; none for a foot that is put on the sole.
+
+    told: by "names" or the "tree". sided: whether names tell left from right, which else may have to be exchanged.
+    doubts: a line each.
+    """
+
+    weights: Mapping[str, Mapping[str, float]]
+    told: str
+    sided: bool
+    doubts: tuple[str, ...]
+
+
+def recognise(names: Sequence[str], parents: Sequence[int], positions: NDArray[np.float64]) -> Body:
+    """The 22 joints among ``names``; positions [T, J, 3] of a few frames give bone lengths and sides.
+
+    Raises UserError with the reason if there is no whole human body: only hands, only a face, no arms ...
+    """
+    tree = Tree(parents, positions)
+    labels = read_names(names)
+    sided = any(label.other >= 0 for label in labels)
+    return _Finder(names, tree, labels, tree.twins([label.other for label in labels]), sided).body()
+
+
+@dataclass(frozen=True)
+class _Finder:
+    names: Sequence[str]
+    tree: Tree
+    labels: list[Label]
+    others: list[int]
+    sided: bool
+
+    def body(self) -> Body:
+        """The whole of it."""
+        legs = self._best(_LEG, self._mirrored_chains())
+        arms = self._best(_ARM, self._mirrored_chains(), legs)
+        if not self.sided and not self.tree.same_side(*((pair[0][0], pair[1][0]) for pair in (legs, arms))):
+            arms = arms[1], arms[0]
+        leg = self._span(legs[0])
+        weights = find_trunk(self.tree, self.labels, (legs[0][0], legs[1][0]), (arms[0][0], arms[1][0]), leg)
+        weights |= self._feet(legs, leg) | self._collars(arms, weights["neck"])
+        limbs = [dict(zip((*_LEG, *_ARM), (*legs[side], *arms[side]), strict=True)) for side in (0, 1)]
+        for side, joints in zip(("left", "right"), limbs, strict=True):
+            weights |= {f"{side}_{part}": {joint: 1.0} for part, joint in joints.items()}
+        told = "names" if any(self.labels[joint].parts for joint in limbs[0].values()) else "tree"
+        named = {ours: self._named(theirs) for ours, theirs in weights.items()}
+        return Body(named, told, self.sided, self._doubts(limbs[0], told))
+
+    def _named(self, weights: Weights) -> dict[str, float]:
+        return {self.names[joint]: share for joint, share in weights.items()}
+
+    def _best(self, parts: Parts, pairs: Iterable[Pair], legs: Pair | None = None) -> Pair:
+        """The chains of both sides that suit ``parts`` best; arms are sought where the legs are not."""
+        taken = {joint for chain in legs or () for joint in (*self.tree.below(chain[0]), *self.tree.line(chain[0]))}
+        free = [pair for pair in pairs if not taken.intersection(pair[0])]
+        size = _ARM_OF_LEG * self._span(legs[0]) if legs else max((self._span(pair[0]) for pair in free), default=1.0)
+        scores = [self._suits(pair, parts, size) for pair in free]
+        best = int(np.argmax(scores)) if scores else -1
+        if best < 0 or scores[best] < _UNLIKE:
+            raise UserError(self._what_is_missing(parts))
+        return free[best]
+
+    def _mirrored_chains(self) -> Iterator[Pair]:
+        """Every three joints down one limb, with their twins down the other, left (or the first) before right."""
+        for end, other_end in enumerate(self.others):
+            if other_end < 0:
+                continue
+            line = [joint for joint in self.tree.line(end)[1:] if self.others[joint] >= 0]
+            other_line = set(self.tree.line(other_end))
+            line = [joint for joint in line if self.others[joint] in other_line]
+            for at, middle in enumerate(line):
+                for start in line[at + 1 :]:
+                    first = self.labels[start].side == "left" if self.sided else start < self.others[start]
+                    if first and self.tree.meeting(start, self.others[start]) >= 0:
+                        yield (start, middle, end), (self.others[start], self.others[middle], other_end)
+
+    def _suits(self, pair: Pair, parts: Parts, size: float) -> float:
+        """Names weigh up to 9; the rest falls off with odd proportions."""
+        named = np.mean([[self.labels[joint].score(part) for joint, part in zip(c, parts, strict=True)] for c in pair])
+        upper, lower = np.array([self._segments(chain) for chain in pair]).T
+        if min(*upper, *lower) <= _SAME * size:
+            return -np.inf
+        bent = abs(np.log(upper.mean() / lower.mean()))
+        uneven = abs(np.log(upper[0] / upper[1])) + abs(np.log(lower[0] / lower[1]))
+        return float(3 * named - 4 * bent - 4 * uneven - 2 * abs(np.log((upper.mean() + lower.mean()) / size)))
+
+    def _segments(self, chain: Chain) -> tuple[float, float]:
+        return self.tree.way(chain[0], chain[1]), self.tree.way(chain[1], chain[2])
+
+    def _span(self, chain: Chain) -> float:
+        return sum(self._segments(chain))
+
+    def _feet(self, legs: Pair, leg: float) -> dict[str, Weights]:
+        """The ball of each foot: a toe joint, else the foot's tip if it lies ahead of the shin's line, else nothing."""
+
+        def suits(joint: int) -> float:
+            away = self.tree.way(legs[0][2], joint) / leg
+            return -np.inf if away < 0.03 else self.labels[joint].score("foot") - abs(np.log(away / 0.17))
+
+        found: list[int] = sorted(self.tree.below(legs[0][2])[1:], key=suits, reverse=True)
+        pairs = [(joint, self.others[joint]) for joint in found if self.others[joint] >= 0]
+        for left, right in pairs[:1]:
+            if suits(left) > -3 and (self.labels[left].score("foot") > 1 or self._bends(legs[0], left)):
+                return {"left_foot": {left: 1.0}, "right_foot": {right: 1.0}}
+        return {"left_foot": {}, "right_foot": {}}
+
+    def _bends(self, leg: Chain, tip: int) -> bool:
+        """Whether a foot's tip leaves the line of the shin, as toes do and an ankle's own end does not."""
+        return self.tree.straight(leg[1], leg[2], tip) < 0.85
+
+    def _collars(self, arms: Pair, neck: Weights) -> dict[str, Weights]:
+        """A joint between trunk and shoulder, if it lies off both, else halfway from the neck to the shoulder."""
+        left, right = arms[0][0], arms[1][0]
+        meet = self.tree.meeting(left, right)
+        reach = self.tree.way(meet, left) if meet >= 0 else 0.0
+        between = [joint for joint in self.tree.line(left)[1:] if joint != meet and self.others[joint] >= 0]
+        for joint in sorted(between, key=lambda each: -self.labels[each].score("collar")):
+            if 0.12 * reach < self.tree.way(meet, joint) < 0.88 * reach:
+                return {"left_collar": {joint: 1.0}, "right_collar": {self.others[joint]: 1.0}}
+        return {
+            f"{side}_collar": mix([(0.5, neck), (0.5, {shoulder: 1.0})])
+            for side, shoulder in (("left", left), ("right", right))
+        }
+
+    def _doubts(self, limbs: Mapping[str, int], told: str) -> tuple[str, ...]:
+        if told == "tree":
+            return ("names say nothing, joints are told by the tree alone (--mapping)",)
+        against = {part: joint for part, joint in limbs.items() if self.labels[joint].score(part) < 0}
+        taken = ", ".join(f"{self.names[joint]} is taken as {part}" for part, joint in against.items())
+        return (f"names and tree disagree: {taken} (--mapping)",) if against else ()
+
+    def _what_is_missing(self, parts: Parts) -> str:
+        kinds = [label.kind for label in self.labels]
+        shown = ", ".join(self.names[:8]) + (" ..." if len(self.names) > 8 else "")
+        for kind, what in (("finger", "only hands"), ("face", "only a face")):
+            if kinds.count(kind) > 0.4 * len(kinds):
+                return f"{what}, no body: {kinds.count(kind)} of {len(kinds)} joints are of it ({shown})"
+        limb = "legs" if parts == _LEG else "arms"
+        return f"no pair of {limb} ({', '.join(parts)}) found among the joints {shown}; give a mapping file"
