@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from sopo.recipes.outputs import FORMATS, Format, Outputs, check_formats
 @pytest.mark.parametrize("skeleton", [HUMANML3D, KIT], ids=lambda s: s.name)
 def test_every_format_is_written_and_nothing_else(tmp_path: Path, make_joints, skeleton: Skeleton) -> None:
     outputs = Outputs()
-    outputs.add(tmp_path / "clip.v2", make_joints(skeleton, 6), "a person", skeleton, FORMATS)
+    formats = [name for name in FORMATS if name != "smpl" or skeleton is HUMANML3D]
+    check_formats(formats, skeleton)
+    outputs.add(tmp_path / "clip.v2", make_joints(skeleton, 6), "a person", skeleton, formats)
     assert not outputs.failed
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in outputs.written}
     assert all(path.name.startswith("clip.v2.") and path.stat().st_size for path in outputs.written)
@@ -47,10 +50,20 @@ def test_motions_that_are_not_finite_fail_alone(tmp_path: Path, make_joints) -> 
     assert len(outputs.failed) == 3 and len(outputs.written) == 3
 
 
-def test_unknown_formats_are_named() -> None:
-    check_formats(FORMATS)
-    with pytest.raises(UserError, match=r"unknown fbx, c3d; known: npy, bvh, gif"):
-        check_formats(("npy", "fbx", "c3d"))
+@pytest.mark.parametrize(
+    ("formats", "skeleton", "says"),
+    [
+        (("npy", "fbx", "c3d"), HUMANML3D, r"unknown fbx, c3d; known: npy, bvh, glb"),
+        (("npy", "smpl"), KIT, r"smpl is for the joints of humanml3d, not those of kit"),
+        (("mp4",), KIT, r"sopo\[video\]"),
+    ],
+)
+def test_what_cannot_be_written_is_said_beforehand(
+    formats: tuple[str, ...], skeleton: Skeleton, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UserError, match=says):
+        check_formats(formats, skeleton)
 
 
 def test_sample_says_which_file_failed_and_writes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from sopo.cli.parser import Parser, Verb, add_path
 from sopo.diffusion.settings import Sampling
 
-FORMATS_HELP = "kinds of files: npy (joints), bvh, gif, mp4 (films), png (film strip)"
+FORMATS_HELP = "kinds of files: npy (joints), bvh, glb, smpl (.npz as in AMASS), gif, mp4, png (film strip)"
 
 
 def _prepare(parser: Parser) -> None:

@@ -58,6 +58,11 @@ class Skeleton:
         return tuple(self.joints.index(swap.get(side, side) + bar + rest) for side, bar, rest in sides)
 
     @cached_property
+    def sides(self) -> tuple[str, ...]:
+        """[J] left, right or middle."""
+        return tuple(name.partition("_")[0] if "_" in name else "middle" for name in self.joints)
+
+    @cached_property
     def rotation_parents(self) -> tuple[int, ...]:
         """[J] the joint relative to which each joint's rotation is stored: chains restart at the root."""
         before = [-1] * self.num_joints

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from sopo.errors import UserError
 from sopo.formats.bvh_write import write_bvh
-from sopo.motion.skeleton import Skeleton
+from sopo.formats.gltf_write import write_glb
+from sopo.formats.smpl_write import write_smpl
+from sopo.motion.skeleton import HUMANML3D, Skeleton
 from sopo.viewer.film import encoder
+from sopo.viewer.stick import COLOURS
 from sopo.viewer.strip import draw_strip
 from sopo.viewer.video import write_video
 
@@ -32,6 +35,8 @@ def _write_film(path: Path, joints: NDArray, caption: str, skeleton: Skeleton) -
 FORMATS: dict[str, Format] = {
     "npy": Format(".npy", lambda path, joints, caption, skeleton: np.save(path, joints)),
     "bvh": Format(".bvh", lambda path, joints, caption, skeleton: write_bvh(path, joints, skeleton)),
+    "glb": Format(".glb", lambda path, joints, caption, skeleton: write_glb(path, joints, skeleton, COLOURS)),
+    "smpl": Format(".npz", lambda path, joints, caption, skeleton: write_smpl(path, joints, skeleton)),
     "gif": Format(".gif", _write_film),
     "mp4": Format(".mp4", _write_film),
     "png": Format(".png", draw_strip),
@@ -60,12 +65,14 @@ class Outputs:
                 draft.unlink(missing_ok=True)
 
 
-def check_formats(formats: Iterable[str]) -> None:
-    """Raise UserError for a format that is unknown, or that this installation cannot write."""
+def check_formats(formats: Iterable[str], skeleton: Skeleton) -> None:
+    """Raise UserError for a format that is unknown, that this installation lacks, or ``skeleton`` has no use for."""
     if unknown := [name for name in formats if name not in FORMATS]:
         raise UserError(f"--formats: unknown {', '.join(unknown)}; known: {', '.join(FORMATS)}")
     if "mp4" in formats:
         encoder()
+    if "smpl" in formats and skeleton.name != HUMANML3D.name:
+        raise UserError(f"--formats: smpl is for the joints of {HUMANML3D.name}, not those of {skeleton.name}")
 
 
 def make_folder(path: Path) -> None:

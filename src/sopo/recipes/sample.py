@@ -37,12 +37,12 @@ def sample(
 
     seconds: None draws them for each caption where the generator has a length estimator beside it.
     """
-    check_formats(formats)
     if seconds is not None and not LIMITS_S[0] <= seconds <= LIMITS_S[1]:
         raise UserError(f"--seconds is {seconds}: motions last from {LIMITS_S[0]} to {LIMITS_S[1]} seconds")
     if repeats < 1:
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
     model = load_generator(generator)
+    check_formats(formats, model.skeleton)
     with torch.inference_mode():
         text = model.embed(as_captions(captions))
         length = _lengths(text, local_folder(generator) / FOLDER, seconds, seed, model.skeleton.fps)

@@ -10,7 +10,7 @@ from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, Skeleton
 from sopo.viewer.canvas import FLOOR, Canvas
 
-LEFT, RIGHT, MIDDLE = "#2c7bd4", "#e46f33", "#8f897d"
+COLOURS = {"left": "#2c7bd4", "right": "#e46f33", "middle": "#8f897d"}
 YAW, PITCH = 0.75, 0.2  # radians: from the side that the motion faces, a little from above
 BONE_M, GAP_M, SKULL_M = 0.05, 0.02, 0.1  # width of a bone, of the white around it, radius of the head
 
@@ -48,7 +48,7 @@ def draw_pose(canvas: Canvas, pose: np.ndarray, skeleton: Skeleton, shift: np.nd
     neck, head = paper[_head(skeleton)]
     centre = head + 0.6 * (head - neck)
     canvas.disc(centre, SKULL_M + GAP_M / 2, "white")
-    canvas.disc(centre, SKULL_M, MIDDLE)
+    canvas.disc(centre, SKULL_M, COLOURS["middle"])
 
 
 def shadow_of(points: np.ndarray) -> np.ndarray:
@@ -65,13 +65,7 @@ def under_root(pose: np.ndarray) -> np.ndarray:
 @cache
 def _limbs(skeleton: Skeleton) -> list[tuple[list[int], str]]:
     """The kinematic chains, each with the colour of its side."""
-    return [(list(chain), _side_colour(skeleton, chain[-1])) for chain in skeleton.chains]
-
-
-def _side_colour(skeleton: Skeleton, joint: int) -> str:
-    if skeleton.mirror[joint] == joint:
-        return MIDDLE
-    return LEFT if skeleton.joints[joint].startswith("left") else RIGHT
+    return [(list(chain), COLOURS[skeleton.sides[chain[-1]]]) for chain in skeleton.chains]
 
 
 def _head(skeleton: Skeleton) -> list[int]:
