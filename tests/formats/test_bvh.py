@@ -139,6 +139,13 @@ def test_tips_several_roots_and_equal_names(tmp_path: Path) -> None:
     assert_allclose(two.positions[:, 4], [(0, 7, 0)] * 2)
 
 
+def test_positions_that_fit_the_bones_as_places_in_the_world_are_such(tmp_path: Path) -> None:
+    text = SMALL.replace("OFFSET 1 1 1", "OFFSET 20 0 0").replace("0 0 0  20 0 0  0", "0 0 0  20 100 0  0")
+    clip = _read(tmp_path, text.replace("90 0 0  0 0 0  20 100 0", "90 0 0  0 0 0  0 120 0"))
+    assert_allclose(clip.positions, [AT_REST, TURNED], atol=1e-12)
+    assert "places in the world" in clip.notes[0]
+
+
 def test_positions_near_zero_are_added_to_the_offsets(tmp_path: Path) -> None:
     clip = _read(tmp_path, SMALL.replace("20 0 0  0 0 0", "0 0.01 0  0 0 0"))
     assert_allclose(clip.positions[0], [(0, 100, 0), (0, 90, 0), (0, 80, 0), (1, 101.01, 1)], atol=1e-12)

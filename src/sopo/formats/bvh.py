@@ -32,6 +32,7 @@ _HEADER = re.compile(r"[\s:]*FRAMES[\s:]*(\d+)\s+FRAME[\s_]*TIME[\s:]*(\S+)", re
 _CHANNEL = re.compile(r"([XYZ])(?:(pos)(?:ition)?|(rot)(?:ation)?|(scale))", re.IGNORECASE)
 _CUT_OFF = 0.1  # share of the frames announced that may be missing
 _ADDED = 0.05  # of the offsets' lengths: whole positions have about these lengths
+_FITS = 0.3  # of the misfit to the offsets' lengths of positions as usually meant: others fit better
 
 
 @dataclass
@@ -162,17 +163,23 @@ def _whole_rows(rows: str, columns: int, announced: int) -> int:
 def _positions(nodes: list[_Node], table: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
     """World positions [T, J, 3] in the file's units."""
     columns = np.split(table, np.cumsum([len(node.channels) for node in nodes])[:-1], axis=1)
-    added = _are_added(nodes, columns)
-    if added:
+    moved = [_moved(node, values) for node, values in zip(nodes, columns, strict=True)]
+    meant = _meaning(nodes, moved)
+    if meant == "added":
         notes.append("position channels are near zero, so they are added to the offsets of their joints")
+    if meant == "world":
+        notes.append(
+            "position channels of inner joints fit their bones as places in the world, so they are read as such"
+        )
     positions = np.empty((len(table), len(nodes), 3))
     rotations: list[NDArray[np.float64]] = []
     for index, (node, values) in enumerate(zip(nodes, columns, strict=True)):
-        local = _local(node, values, added)
+        local = _local(node, values, added=meant == "added")
         rotation = np.broadcast_to(np.eye(3), (len(table), 3, 3))
         if node.parent >= 0:
             rotation = rotations[node.parent]
-            local = positions[:, node.parent] + np.einsum("tij,tj->ti", rotation, local)
+            if meant != "world" or moved[index] is None:
+                local = positions[:, node.parent] + np.einsum("tij,tj->ti", rotation, local)
         for at in _of_kind(node, "rot"):
             rotation = turned(rotation, "XYZ".index(node.channels[at][0]), np.deg2rad(values[:, at]))
         positions[:, index] = local
@@ -180,15 +187,32 @@ def _positions(nodes: list[_Node], table: NDArray[np.float64], notes: list[str])
     return positions
 
 
-def _are_added(nodes: list[_Node], columns: list[NDArray[np.float64]]) -> bool:
-    """Whether joints below the roots are moved from their offsets: a few programs write no whole positions."""
-    inner = [
-        (node.offset, values[:, _of_kind(node, "pos")])
-        for node, values in zip(nodes, columns, strict=True)
-        if node.parent >= 0 and len(_of_kind(node, "pos")) == 3
-    ]
-    moved = sum(float(np.linalg.norm(values, axis=1).mean()) for _, values in inner)
-    return moved < _ADDED * sum(float(np.linalg.norm(offset)) for offset, _ in inner)
+def _meaning(nodes: list[_Node], moved: list[NDArray[np.float64] | None]) -> str:
+    """What position channels below the roots are: "local" in the offset's place, "added" to it, or of the "world".
+
+    Most programs write the first. What fits the lengths of the offsets tells.
+    """
+    total = whole = local = world = 0.0
+    for node, places in zip(nodes, moved, strict=True):
+        if node.parent >= 0 and places is not None:
+            bone, before = float(np.linalg.norm(node.offset)), moved[node.parent]
+            total, whole = total + bone, whole + _length(places)
+            if before is not None:
+                local += abs(_length(places) - bone)
+                world += abs(_length(places - before) - bone)
+    if whole < _ADDED * total:
+        return "added"
+    return "world" if world < _FITS * min(local, total) else "local"
+
+
+def _length(vectors: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(vectors, axis=1).mean())
+
+
+def _moved(node: _Node, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The position channels as [T, 3], if there are three."""
+    columns = sorted(_of_kind(node, "pos"), key=lambda at: node.channels[at][0])
+    return values[:, columns] if len(columns) == 3 else None
 
 
 def _of_kind(node: _Node, kind: str) -> list[int]:
