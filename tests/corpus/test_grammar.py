@@ -7,7 +7,7 @@ import pytest
 
 from sopo.corpus.grammar import caption, coarse, faithful, wrong
 from sopo.corpus.program import Action, Program, Segment, mirrored
-from sopo.data.captions import mirror_text
+from sopo.data.sides import mirror_text
 from sopo.randomness import numpy_rng
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sopo.batch import Caption
+from sopo.data.sides import mirror_text
+from sopo.data.tagging import tag, token_words
 from sopo.errors import UserError
 
 LINE_FORMAT = "'caption#word/POS word/POS#from#to' or a plain caption"
@@ -112,28 +114,15 @@ def write_captions(path: Path, lines: Iterable[CaptionLine]) -> None:
     path.write_text("".join(format_line(line) + "\n" for line in lines), encoding="utf-8")
 
 
-_MIRROR = {"left": "right", "right": "left", "clockwise": "counterclockwise"}
-_MIRROR |= {word: "clockwise" for word in ("counterclockwise", "anticlockwise", "counter-clockwise")}
-_MIRROR |= {"anti-clockwise": "clockwise", "leftward": "rightward", "rightward": "leftward"}
-_MIRROR |= {"leftwards": "rightwards", "rightwards": "leftwards"}
-_SIDES = re.compile(rf"\b({'|'.join(sorted(_MIRROR, key=len, reverse=True))})\b", re.IGNORECASE)
-
-
 def mirror_caption(caption: Caption) -> Caption:
-    """Text and tokens of the mirrored motion's caption."""
-    tokens = [(mirror_text(word), pos) for word, _, pos in (token.partition("/") for token in caption.tokens)]
-    return Caption(mirror_text(caption.text), tuple(f"{word}/{pos}" for word, pos in tokens))
-
-
-def mirror_text(text: str) -> str:
-    """The caption of the mirrored motion: left and right swapped, and the senses of rotation.
-
-    Words are swapped wherever they stand, as in HumanML3D, so "she left" becomes "she right".
-    """
-
-    def swap(match: re.Match[str]) -> str:
-        word = match.group()
-        other = _MIRROR[word.lower()]
-        return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
-
-    return _SIDES.sub(swap, text)
+    """The caption of the mirrored motion; its tokens change with the words, or are made anew where they do not fit."""
+    text = mirror_text(caption.text)
+    words, others = token_words(caption.text), token_words(text)
+    if not len(words) == len(others) == len(caption.tokens):
+        return Caption(text, tag(text) if caption.tokens else ())
+    tokens = []
+    for token, word, other in zip(caption.tokens, words, others, strict=True):
+        lemma, slash, pos = token.partition("/")
+        kept = lemma if word == other else other if lemma == word else mirror_text(lemma)
+        tokens.append(kept + slash + pos)
+    return Caption(text, tuple(tokens))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from sopo.data.sides import OTHER, is_side, split_words
+
 _LEXICON = {
     "DET": "a an the this that these those each every both all some any another no either",
     "ADP": "to in on at with from into of for by over under around across through toward towards "
@@ -56,8 +58,25 @@ def tag(text: str) -> tuple[str, ...]:
 
     Classes are those of the evaluator: VERB NOUN DET ADP NUM AUX PRON ADJ ADV, else OTHER (conjunctions).
     """
-    words = _WORD.findall(text.lower().replace("-", "").replace("'s", "").replace("’s", ""))
-    return tuple(_token(word) for word in words)
+    words = [match.group() for match in split_words(_joined(text))]
+    sides = iter([is_side(words, index) for index, word in enumerate(words) if word in OTHER])
+    return tuple(
+        _token(word) if word not in OTHER or next(sides, True) else _no_side(word) for word in token_words(text)
+    )
+
+
+def token_words(text: str) -> list[str]:
+    """The words of a caption that become tokens, as written."""
+    return _WORD.findall(_joined(text))
+
+
+def _joined(text: str) -> str:
+    return text.lower().replace("-", "").replace("'s", "").replace("’s", "")
+
+
+def _no_side(word: str) -> str:
+    """Left that is a form of to leave, right that only stresses; HumanML3D keeps the verb's form."""
+    return f"{word}/{'VERB' if word == 'left' else 'ADV'}"
 
 
 def _token(word: str) -> str:
