@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sopo.cli.files import SHOWN, show_files
 from sopo.cli.main import main
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, KIT, Skeleton
-from sopo.recipes.outputs import FORMATS, Format, Outputs, check_formats
+from sopo.recipes.outputs import WRITERS, Outputs
+from sopo.recipes.settings import FORMATS
 
 
 @pytest.mark.parametrize("skeleton", [HUMANML3D, KIT], ids=lambda s: s.name)
 def test_every_format_is_written_and_nothing_else(tmp_path: Path, make_joints, skeleton: Skeleton) -> None:
-    outputs = Outputs()
     formats = [name for name in FORMATS if name != "smpl" or skeleton is HUMANML3D]
-    check_formats(formats, skeleton)
-    outputs.add(tmp_path / "clip.v2", make_joints(skeleton, 6), "a person", skeleton, formats)
+    outputs = Outputs(tmp_path, [*formats, "npy"], skeleton)
+    outputs.add("clip.v2", make_joints(skeleton, 6), "a person")
     assert not outputs.failed
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in outputs.written}
+    assert sorted(tmp_path.iterdir()) == sorted(outputs.written)
     assert all(path.name.startswith("clip.v2.") and path.stat().st_size for path in outputs.written)
+    assert len(outputs.written) == len(formats)
+
+
+def test_the_table_of_formats_has_a_writer_for_each() -> None:
+    assert list(WRITERS) == list(FORMATS)
+    assert len({suffix for suffix, _ in WRITERS.values()}) == len(WRITERS)
 
 
 def test_a_failure_costs_no_other_file(tmp_path: Path, make_joints, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,11 +38,11 @@ def test_a_failure_costs_no_other_file(tmp_path: Path, make_joints, monkeypatch:
         path.write_text("half")
         raise ValueError("no luck\nand more of it")
 
-    monkeypatch.setitem(FORMATS, "gif", Format(".gif", fails))
+    monkeypatch.setitem(WRITERS, "gif", (".gif", fails))
     (tmp_path / "b.npy").mkdir()
-    outputs = Outputs()
+    outputs = Outputs(tmp_path, ("gif", "npy", "bvh"), HUMANML3D)
     for name in "ab":
-        outputs.add(tmp_path / name, make_joints(HUMANML3D, 4), "", HUMANML3D, ("gif", "npy", "bvh"))
+        outputs.add(name, make_joints(HUMANML3D, 4), "")
     assert [path.name for path in outputs.written] == ["a.npy", "a.bvh", "b.bvh"]
     assert [line.partition(" ")[0] for line in outputs.failed] == [
         f"{tmp_path / name}:" for name in ("a.gif", "b.gif", "b.npy")
@@ -44,10 +52,10 @@ def test_a_failure_costs_no_other_file(tmp_path: Path, make_joints, monkeypatch:
 
 
 def test_motions_that_are_not_finite_fail_alone(tmp_path: Path, make_joints) -> None:
-    outputs = Outputs()
-    for name, motion in {"bad": np.full((4, 22, 3), np.nan), "good": make_joints(HUMANML3D, 4)}.items():
-        outputs.add(tmp_path / name, motion, "", HUMANML3D, ("bvh", "gif", "png"))
-    assert len(outputs.failed) == 3 and len(outputs.written) == 3
+    outputs = Outputs(tmp_path, ("bvh", "glb", "smpl", "gif", "png"), HUMANML3D)
+    outputs.add("bad", np.full((4, 22, 3), np.nan), "")
+    outputs.add("good", make_joints(HUMANML3D, 4), "")
+    assert len(outputs.failed) == 5 and {path.stem for path in outputs.written} == {"good"}
 
 
 @pytest.mark.parametrize(
@@ -59,22 +67,48 @@ def test_motions_that_are_not_finite_fail_alone(tmp_path: Path, make_joints) -> 
     ],
 )
 def test_what_cannot_be_written_is_said_beforehand(
-    formats: tuple[str, ...], skeleton: Skeleton, says: str, monkeypatch: pytest.MonkeyPatch
+    formats: tuple[str, ...], skeleton: Skeleton, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(UserError, match=says):
-        check_formats(formats, skeleton)
+        Outputs(tmp_path, formats, skeleton)
+
+
+def test_captions_of_earlier_files_stay(tmp_path: Path) -> None:
+    for damage, name, caption, kept in (
+        (None, "a", "walks", {"a": "walks"}),
+        (None, "b", "走る \ud800", {"a": "walks", "b": "走る ?"}),
+        ("[1]", "c", "sits", {"c": "sits"}),
+        ("{", "d", "runs", {"d": "runs"}),
+    ):
+        if damage:
+            (tmp_path / "captions.json").write_text(damage)
+        outputs = Outputs(tmp_path, (), HUMANML3D)
+        outputs.add(name, np.zeros((1, 22, 3)), caption)
+        outputs.add_captions()
+        assert json.loads((tmp_path / "captions.json").read_text(encoding="utf-8")) == kept
+
+
+def test_many_failures_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        show_files([Path("a.npy")], [f"file {number}" for number in range(SHOWN + 5)])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2 and printed.out == "a.npy\n"
+    assert len(printed.err.splitlines()) == SHOWN + 1 and "and 5 more" in printed.err
 
 
 def test_sample_says_which_file_failed_and_writes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "00_0.npy").mkdir()
-    words = ["sample", "walk " * 144, "a person $waves_$", "--seconds", "1", "--sampling.steps", "1"]
+    captions = ["walk " * 144, "a person $waves_$"]
+    words = ["--seconds", "1", "--sampling.steps", "1", "--out", str(tmp_path), "--formats", "npy", "gif"]
     with pytest.raises(SystemExit) as stopped:
-        main([*words, "--out", str(tmp_path), "--formats", "npy", "gif"])
+        main(["sample", *captions, *words])
     assert stopped.value.code == 2
     printed = capsys.readouterr()
-    assert [Path(line).name for line in printed.out.splitlines()] == ["00_0.gif", "01_0.npy", "01_0.gif"]
+    files = ["00_0.gif", "01_0.npy", "01_0.gif", "captions.json"]
+    assert [Path(line).name for line in printed.out.splitlines()] == files
     assert len(printed.err.splitlines()) == 1 and "00_0.npy: not written (" in printed.err
+    assert list(json.loads((tmp_path / files[-1]).read_text()).values()) == captions
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

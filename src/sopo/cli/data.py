@@ -1,4 +1,4 @@
-"""``sopo data``: make the procedural corpus, check a folder, import BVH."""
+"""``sopo data``: make the procedural corpus, check a folder, import BVH, export clips."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from sopo.cli.files import add_formats, show_files
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
 from sopo.corpus.settings import CorpusConfig
 from sopo.data.importers.settings import ImportConfig
+from sopo.recipes.settings import ExportConfig
 
 
 def _prepare_make(parser: Parser) -> None:
@@ -55,6 +57,28 @@ def _import(flags: Namespace) -> None:
     print(summary)
 
 
+def _prepare_export(parser: Parser) -> None:
+    parser.add_argument("folder", type=Path, help="folder in the HumanML3D layout")
+    add_path(parser, "--out", "folder for the files")
+    add_formats(parser, ExportConfig.formats)
+    parser.add_argument("--split", type=str, default=None, help="train, val or test (default: all clips)")
+    parser.add_argument("--ids", nargs="+", type=str, default=[], help="these clips alone")
+    parser.add_argument("--most", type=int, default=0, help="so many clips, drawn by the seed; 0: all")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+
+
+def _export(flags: Namespace) -> None:
+    from sopo.recipes.export import export
+    from sopo.training.progress import progress
+
+    config = ExportConfig(tuple(flags.formats), flags.split, tuple(flags.ids), flags.most, flags.seed)
+    with progress("exporting") as report:
+        outputs = export(flags.folder, flags.out, config, report)
+    print(f"{len(outputs.written)} files: {flags.out}")
+    show_files((), outputs.failed)
+
+
 MAKE = Verb(_prepare_make, _make)
 CHECK = Verb(_prepare_check, _check)
 IMPORT = Verb(_prepare_import, _import)
+EXPORT = Verb(_prepare_export, _export)

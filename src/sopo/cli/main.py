@@ -34,6 +34,7 @@ VERBS: Verbs = {
         "make": Entry("data:MAKE", "write the procedural corpus"),
         "check": Entry("data:CHECK", "say what a motion folder holds, what is off and what to do"),
         "import": Entry("data:IMPORT", "turn a folder of BVH and captions into the layout"),
+        "export": Entry("data:EXPORT", "write clips as BVH, GLB, SMPL-style .npz or films"),
     },
     "pairs": {
         "mine": Entry("pairs:MINE", "draw and score samples of a pretrained generator once, for dpo and modipo"),

@@ -16,7 +16,7 @@ from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.decode import decode_joints
 from sopo.randomness import Draws, derive_seed
 from sopo.recipes.build import load_generator
-from sopo.recipes.outputs import Outputs, check_formats, make_folder
+from sopo.recipes.outputs import Outputs
 from sopo.text.encoder import TextEmbedding
 
 LIMITS_S = (1.0, 9.8)  # what the generators are trained on
@@ -33,7 +33,8 @@ def sample(
     sampling: Sampling,
     formats: Sequence[str],
 ) -> Outputs:
-    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.SUFFIX`` for each of ``formats``.
+    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.SUFFIX`` for each of ``formats``;
+    ``out/captions.json`` says which is which.
 
     seconds: None draws them for each caption where the generator has a length estimator beside it.
     """
@@ -42,7 +43,7 @@ def sample(
     if repeats < 1:
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
     model = load_generator(generator)
-    check_formats(formats, model.skeleton)
+    outputs = Outputs(out, formats, model.skeleton)
     with torch.inference_mode():
         text = model.embed(as_captions(captions))
         length = _lengths(text, local_folder(generator) / FOLDER, seconds, seed, model.skeleton.fps)
@@ -50,11 +51,11 @@ def sample(
         x = model.sample(text, length, int(length.max()), draws, sampling, repeats)
         length = length.repeat_interleave(repeats)
         joints = decode_joints(model.decode(x, length), model.skeleton)
-    make_folder(out)
-    outputs = Outputs()
+    outputs.make_folder()
     for index, (padded, frames) in enumerate(zip(joints.numpy(), length.tolist(), strict=True)):
         row, repeat = divmod(index, repeats)
-        outputs.add(out / f"{row:02d}_{repeat}", padded[:frames], captions[row], model.skeleton, formats)
+        outputs.add(f"{row:02d}_{repeat}", padded[:frames], captions[row])
+    outputs.add_captions()
     return outputs
 
 

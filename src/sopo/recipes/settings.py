@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +10,39 @@ from sopo.corpus.settings import CorpusConfig
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.recipes.presets import ALIGNMENT_CORPUS, LOOP_STABLE
+
+# The kinds of files that motions are written as; `sopo.recipes.outputs` has a writer for each.
+FORMATS = {
+    "npy": "joints [T, J, 3]",
+    "bvh": "animation",
+    "glb": "animated body for Blender and browsers",
+    "smpl": ".npz as in AMASS",
+    "gif": "film",
+    "mp4": "film",
+    "png": "film strip",
+}
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Which clips of a data set become which kinds of files."""
+
+    formats: tuple[str, ...] = ("bvh",)
+    split: str | None = None  # None: all clips
+    ids: tuple[str, ...] = ()  # these alone; empty: all of the split
+    most: int = 0  # clips, drawn by the seed; 0: all
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_formats(self.formats)
+        if self.most < 0 or self.seed < 0:
+            raise UserError(f"most is {self.most} and seed is {self.seed}: both must be 0 or more")
+
+
+def check_formats(formats: Iterable[str]) -> None:
+    """Raise UserError, naming those that are no format."""
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise UserError(f"--formats: unknown {', '.join(unknown)}; known: {', '.join(FORMATS)}")
 
 
 @dataclass(frozen=True)
