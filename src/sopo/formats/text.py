@@ -34,25 +34,26 @@ def read_bytes(path: Path, format: str) -> bytes:
 
 def read_text(path: Path, format: str) -> str:
     """The file's text with lines ended by ``\\n``, comments (``#``, ``//``) blanked; UserError if it is no text."""
-    text = _decode(read_bytes(path, format)).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode(read_bytes(path, format))[0].replace("\r\n", "\n").replace("\r", "\n")
     text = text.partition("\x1a")[0].rstrip("\x00")  # DOS ends a file so, and some pad it
     if "\x00" in text:
         raise UserError(f"{path}: not readable as {format} (it is binary)")
     return _COMMENT.sub("", text) if "#" in text or "//" in text else text
 
 
-def _decode(raw: bytes) -> str:
+def decode(raw: bytes) -> tuple[str, str]:
+    """The text in bytes of any encoding, and which one it was taken for."""
     for mark, encoding in _MARKS.items():
         if raw.startswith(mark):
-            return raw[len(mark) :].decode(encoding, errors="replace")
+            return raw[len(mark) :].decode(encoding, errors="replace"), encoding
     for encoding in ("utf-8", "cp932", "cp1252"):
         try:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
         if encoding != "cp932" or not _JAPANESE.sub("", text):
-            return text
-    return raw.decode("latin-1")
+            return text, encoding
+    return raw.decode("latin-1"), "latin-1"
 
 
 def parse_numbers(text: str) -> NDArray[np.float64]:

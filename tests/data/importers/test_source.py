@@ -139,10 +139,27 @@ def test_where_a_text_file_may_lie(offered, place: str) -> None:
 def test_text_of_other_encodings_is_read_aloud_or_not_at_all(offered) -> None:
     files = {"a.bvh": "", "a.txt": "someone’s café walk".encode("cp1252")}
     files |= {"b.bvh": "", "b.txt": "人が歩く".encode("shift-jis"), "c.bvh": "", "c.txt": b"w\0a\0l\0k\0"}
+    files |= {"d.bvh": "", "d.txt": "человек идёт".encode("koi8-r")}
+    files |= {"e.bvh": "", "e.txt": "人走路".encode("euc-kr")}
     source = offered(files)
-    assert texts(source) == {"a": ["someone’s café walk"]}
-    assert source.notes == ("not UTF-8, read as Windows-1252: a.txt",)
-    assert "not UTF-8 text" in source.skipped["b"] and "zero bytes" in source.skipped["c"]
+    assert texts(source) == {"a": ["someone’s café walk"], "b": ["人が歩く"]}
+    assert source.notes == ("not UTF-8, read as cp1252: a.txt", "not UTF-8, read as cp932: b.txt")
+    assert "zero bytes" in source.skipped["c"]
+    assert all("unknown encoding" in source.skipped[name] for name in "de")
+
+
+def test_other_formats_are_taken_or_named(offered) -> None:
+    files = dict.fromkeys(["a.glb", "b.amc", "c.bvh", "c.glb", "d.c3d", "e/f.BVH"], "")
+    captions = {"a": "x", "b.amc": "x", "c.bvh": "x", "e/f.bvh": "x", "d.c3d": "x"}
+    source = offered({**files, "captions.json": captions})
+    assert {clip.path.name for clip in source.clips} == {"a.glb", "b.amc", "c.bvh", "f.BVH"}
+    assert "markers" in source.skipped["d.c3d"]
+    assert source.notes == ("not taken, for another format of the same name is: c.glb (c.bvh)",)
+
+
+def test_a_folder_of_markers_alone_is_refused_with_the_step_that_helps(offered) -> None:
+    with pytest.raises(UserError, match=r"no motion file .*d\.c3d is a \.c3d file: holds markers"):
+        offered({"d.c3d": "", "d.txt": "walks"})
 
 
 def test_what_has_no_caption_or_a_bad_one_is_skipped_with_the_reason(offered) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
 from sopo.errors import UserError
+from sopo.formats.reading import REFUSED, SUFFIXES
 
-SUFFIXES = (".bvh",)
 LONGEST_ID = 200  # bytes: file systems take 255, and an M, a window and .npy are added
 _UNSAFE = frozenset('<>:"/\\|?*#')
 
@@ -38,6 +38,16 @@ def parts_of(written: str) -> Parts:
     return (*path.parent.parts, name) if name else ()
 
 
+def refused(root: Path, files: Iterable[Path]) -> dict[str, str]:
+    """Files of motion in formats that are not read, with the reason of each."""
+    kinds = {path: path.suffix.lower() for path in files}
+    return {
+        str(path.relative_to(root)): f"a {kind} file: {REFUSED[kind]}"
+        for path, kind in kinds.items()
+        if kind in REFUSED
+    }
+
+
 class Names:
     """Ids of motion files: the file's name, led by its folder where several share it, made safe as a file name.
 
@@ -45,13 +55,14 @@ class Names:
     ``SUFFIXES`` is taken. What was decided goes to ``notes``. Raises UserError where a name is too long.
     """
 
-    def __init__(self, root: Path, files: Iterable[Path], notes: Notes) -> None:
+    def __init__(self, root: Path, files: Sequence[Path], notes: Notes) -> None:
         self.files: dict[str, Path] = {}
         self.parts: dict[str, Parts] = {}
         self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
         placed = _one_format(root, [path for path in files if path.suffix.lower() in SUFFIXES], notes)
         if not placed:
-            raise UserError(f"{root}: no motion file ({', '.join(SUFFIXES)}) in it or below")
+            reason = next((f"; {name} is {why}" for name, why in refused(root, files).items()), "")
+            raise UserError(f"{root}: no motion file ({', '.join(SUFFIXES)}) in it or below{reason}")
         shared = Counter(parts[-1] for parts in placed)
         for parts, path in placed.items():
             key = _safe(parts[-1] if shared[parts[-1]] == 1 else "_".join(parts))

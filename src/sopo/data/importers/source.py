@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sopo.data.captions import CaptionLine
-from sopo.data.importers.names import Names, Notes, files_below, listed
+from sopo.data.importers.names import Names, Notes, files_below, listed, refused
 from sopo.data.importers.splits import drawn_splits, given_splits, listed_splits, split_lists
 from sopo.data.importers.tables import Entry, read_table
 from sopo.data.importers.texts import TextFiles, read_lines
@@ -52,8 +52,8 @@ def read_source(root: Path, seed: int) -> Source:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; expected motion files with captions")
     notes: Notes = defaultdict(list)
-    skipped: dict[str, str] = {}
     files = files_below(root)
+    skipped = refused(root, files)
     names = Names(root, files, notes)
     lists = split_lists(root, files, names, notes)
     entries = _by_clip(read_table(root, files, notes), names, skipped)
@@ -61,7 +61,7 @@ def read_source(root: Path, seed: int) -> Source:
     captions = _captions(names, entries, texts, notes, skipped)
     if not captions:
         reason = next((text for text in skipped.values() if text != NO_CAPTION), NO_CAPTION)
-        raise UserError(f"{root}: no clip to take ({reason}); give NAME.txt beside NAME.bvh, or one captions.json")
+        raise UserError(f"{root}: no clip to take ({reason}); give NAME.txt beside each file, or one captions.json")
     twins = names.twins(captions.keys())
     given = listed_splits(lists, names, notes) if lists else given_splits(entries)
     splits = given if lists or given else drawn_splits(captions, twins, seed)
@@ -77,7 +77,7 @@ def _by_clip(rows: Iterable[Entry], names: Names, skipped: dict[str, str]) -> di
     for row in rows:
         key = names.find(row.name)
         if key is None:
-            skipped[row.name] = "captions for a name that no motion file has, or several in different folders"
+            skipped.setdefault(row.name, "captions for a name that no motion file has, or several in different folders")
             continue
         before = entries.get(key, Entry(key, (), None))
         if before.split and row.split and before.split != row.split:

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable
 from pathlib import Path
 
 from sopo.data.captions import CaptionLine, parse_line
 from sopo.data.importers.names import Notes, Parts
 from sopo.errors import UserError
-
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+from sopo.formats.text import decode, read_bytes
 
 
 def read_text(path: Path, notes: Notes) -> str:
-    """A text file in UTF-8, UTF-16 with its mark, or Windows-1252, which is noted. UserError if it is none."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: not readable ({error.strerror})") from error
-    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        text = data.decode("cp1252", errors="replace")
-        # An accent or a curly quote here and there; otherwise it is another alphabet.
-        if encoding != "utf-8" or "\ufffd" in text or sum(letter > "~" for letter in text) > len(text) / 4:
-            raise UserError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
-        notes["not UTF-8, read as Windows-1252"].append(path.name)
+    """A text file of any encoding; one that is no Unicode is noted. UserError if the text is none people write."""
+    text, encoding = decode(read_bytes(path, "captions"))
     if "\0" in text:
         raise UserError(f"{path}: not text (it holds zero bytes); save it as UTF-8")
+    if not encoding.startswith("utf"):
+        # An accent or a curly quote here and there, or Japanese; more than that comes of the wrong alphabet.
+        if sum(letter > "~" and not "\u3000" <= letter <= "\u9fff" for letter in text) > len(text) / 4:
+            raise UserError(f"{path}: text in an unknown encoding; save it as UTF-8")
+        notes[f"not UTF-8, read as {encoding}"].append(path.name)
     return text
 
 
