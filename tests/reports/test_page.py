@@ -3,17 +3,17 @@
 import base64
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import open_page, play
 from PIL import Image
 
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, KIT
-from sopo.reports.page import Column, Example, Report, compare, quantise, sides, thin, write_page
+from sopo.reports.page import Column, Example, Report, compare, thin, write_page
+from sopo.viewer.page import quantise, sides
 
 HOSTILE = "</script><script>document.documentElement.dataset.error='owned'</script><!-- {{script}} \u2028 & <b>"
 
@@ -178,16 +178,6 @@ def test_data_that_cannot_be_shown_is_refused(tmp_path: Path, change: dict, word
     assert not (tmp_path / "report.html").exists()
 
 
-def open_page(page: Path, profile: Path, *options: str) -> str:
-    """What a headless browser prints about the page; skips where there is no browser."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium on PATH, so the page cannot be opened here")
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-    command += ["--virtual-time-budget=1500", *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
 def test_a_browser_boots_the_page_without_an_error(tmp_path: Path) -> None:
     dom = open_page(write_page(tmp_path / "report.html", report()), tmp_path / "profile", "--dump-dom")
     opening = dom[: dom.index("<head>")]
@@ -207,7 +197,7 @@ def test_a_browser_boots_an_empty_report(tmp_path: Path) -> None:
 
 def test_keys_and_pointer_move_the_players(tmp_path: Path) -> None:
     """A script added to the page plays its reader and notes what the first example's clock says."""
-    reader = """<script>
+    reader = """
     const card = document.querySelector(".example"), root = document.documentElement, notes = [];
     const later = () => new Promise((done) => setTimeout(done, 100));
     const press = (key) => card.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
@@ -223,11 +213,8 @@ def test_keys_and_pointer_move_the_players(tmp_path: Path) -> None:
       document.querySelector("#curves svg").dispatchEvent(new PointerEvent("pointermove", { clientX: 0 }));
       root.dataset.notes = notes.join("|");
       root.dataset.read = document.querySelector("#curves output").textContent;
-    })();
-    </script></body>"""
-    path = write_page(tmp_path / "report.html", report())
-    path.write_text(path.read_text().replace("</body>", reader))
-    opening = open_page(path, tmp_path / "profile", "--dump-dom").partition("<head>")[0]
+    })();"""
+    opening = play(write_page(tmp_path / "report.html", report()), tmp_path / "profile", reader)
     assert "data-error" not in opening
     assert re.search(r'data-notes="0.0 / 1.4 sPlay\|0.1 / 1.4 sPlay\|1.4 / 1.4 sPlay\|.* sPause"', opening)
     assert 'data-read="1 @ 0"' in opening

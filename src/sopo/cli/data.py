@@ -1,4 +1,4 @@
-"""``sopo data``: make the procedural corpus, check a folder, import BVH, export clips."""
+"""``sopo data``: make the procedural corpus, check and view a folder, import BVH, export clips."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
 from sopo.corpus.settings import CorpusConfig
 from sopo.data.importers.settings import ImportConfig
 from sopo.recipes.settings import ExportConfig
+from sopo.viewer.settings import ViewConfig
 
 
 def _prepare_make(parser: Parser) -> None:
@@ -40,6 +41,27 @@ def _check(flags: Namespace) -> None:
         print(line)
     if not report.ok:
         sys.exit(2)
+
+
+def _prepare_view(parser: Parser) -> None:
+    parser.add_argument("folder", type=Path, help="data set, or folder of motions as sopo sample writes it")
+    add_path(parser, "--out", "page to write", default="runs/view.html")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    add_config(parser, ViewConfig)
+
+
+def _view(flags: Namespace) -> None:
+    import webbrowser
+
+    from sopo.recipes.view import view
+    from sopo.training.progress import progress
+
+    with progress("looking at clips") as report:
+        page, line = view(flags.folder, flags.out, config_from(flags, ViewConfig), report)
+    print(line)
+    print(page)
+    if flags.open and not webbrowser.open(page.resolve().as_uri()):
+        print("no browser to open it with: open the file yourself")
 
 
 def _prepare_import(parser: Parser) -> None:
@@ -80,5 +102,6 @@ def _export(flags: Namespace) -> None:
 
 MAKE = Verb(_prepare_make, _make)
 CHECK = Verb(_prepare_check, _check)
+VIEW = Verb(_prepare_view, _view)
 IMPORT = Verb(_prepare_import, _import)
 EXPORT = Verb(_prepare_export, _export)

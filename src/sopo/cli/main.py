@@ -33,6 +33,7 @@ VERBS: Verbs = {
     "data": {
         "make": Entry("data:MAKE", "write the procedural corpus"),
         "check": Entry("data:CHECK", "say what a motion folder holds, what is off and what to do"),
+        "view": Entry("data:VIEW", "write a page of moving bodies with captions and warnings, 24 at a time"),
         "import": Entry("data:IMPORT", "turn a folder of BVH and captions into the layout"),
         "export": Entry("data:EXPORT", "write clips as BVH, GLB, SMPL-style .npz or films"),
     },

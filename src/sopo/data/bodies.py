@@ -54,7 +54,7 @@ class Fault:
         }
 
 
-_LOOK = "look at them: sopo data view FOLDER --only_warnings"
+_LOOK = "look at them: sopo data view FOLDER --only_warnings true"
 FAULTS = {
     "lies": Fault(
         "clips that lie or crawl most of their time",
@@ -90,7 +90,7 @@ FAULTS = {
         "bodies of no person's size",
         "bring them to metres (KIT-ML: to its units) and encode them again",
         "most bodies are of no person's size",
-        "the unit is another: import again with --unit",
+        "the unit is another: import again with --unit, metres in one of its units",
     ),
     "off-floor": Fault(
         "clips above or below the floor most of their time",
@@ -194,6 +194,19 @@ def _unit_hint(leg: float) -> str:
     return ""
 
 
+@np.errstate(all="ignore")  # huge values are of no person's size, and no more is said of them
+def feature_faults(features: Array, skeleton: Skeleton) -> tuple[Array, dict[str, str]]:
+    """Raw features [T, D], finite, T >= 2 -> the joints [T, J, 3] in them, and their faults but those of rotations."""
+    joints = decode_joints(torch.from_numpy(features), skeleton).numpy()
+    found = faults(joints, skeleton)
+    stored, moved = _speeds(features, joints, skeleton)
+    if (gap := np.abs(stored - moved).mean()) > VELOCITY_M_S:
+        found["disagrees"] = f"velocities, by {gap:.1f} m/s"
+    elif "jumps" in found and not largest_jump(stored)[0]:
+        found["turn-flips"] = found.pop("jumps")
+    return joints, found
+
+
 class Bodies:
     """The faults of many clips, told apart into those of some and those of most."""
 
@@ -203,20 +216,12 @@ class Bodies:
         self._waiting: dict[str, Array] = {}
         self._clips = 0
 
-    @np.errstate(all="ignore")  # huge values are of no person's size, and no more is said of them
     def add(self, key: str, features: Array) -> None:
         """Look at a clip's raw features [T, D], finite, T >= 2."""
-        joints = decode_joints(torch.from_numpy(features), self.skeleton).numpy()
-        found = faults(joints, self.skeleton)
-        stored, moved = _speeds(features, joints, self.skeleton)
-        if (gap := np.abs(stored - moved).mean()) > VELOCITY_M_S:
-            found["disagrees"] = f"velocities, by {gap:.1f} m/s"
-        elif "jumps" in found and not largest_jump(stored)[0]:
-            found["turn-flips"] = found.pop("jumps")
-        for kind, measured in found.items():
+        for kind, measured in feature_faults(features, self.skeleton)[1].items():
             self._found[kind][key] = measured
         self._clips += 1
-        self._waiting[key] = features[np.linspace(0, len(features) - 1, _FRAMES).astype(int)]
+        self._waiting[key] = some_frames(features)
         if len(self._waiting) == _CLIPS:
             self._look_at_rotations()
 
@@ -230,9 +235,10 @@ class Bodies:
 
     def _look_at_rotations(self) -> None:
         if self._waiting:
-            gaps = rotation_gap(np.stack(list(self._waiting.values())), self.skeleton)
-            for key in np.array(list(self._waiting))[gaps > ROTATION]:
-                self._found["disagrees"].setdefault(str(key), "rotations")
+            differ = rotations_differ(np.stack(list(self._waiting.values())), self.skeleton)
+            for key, differs in zip(self._waiting, differ, strict=True):
+                if differs:
+                    self._found["disagrees"].setdefault(key, "rotations")
         self._waiting.clear()
 
 
@@ -243,19 +249,22 @@ def _speeds(features: Array, joints: Array, skeleton: Skeleton) -> list[Array]:
     return [np.sqrt((step**2).sum(axis=-1)).mean(axis=-1) * unit for step in (stored, np.diff(joints, axis=0))]
 
 
-def rotation_gap(features: Array, skeleton: Skeleton) -> Array:
-    """Frames [N, K, D] -> [N] how far the height of a bone's direction differs between rotations and positions.
+def some_frames(features: Array) -> Array:
+    """[T, D] -> a few frames from the first to the last [K, D], for ``rotations_differ``."""
+    return features[np.linspace(0, len(features) - 1, _FRAMES).astype(int)]
 
-    Each frame is read by itself, which leaves its heading open, and heights alone do not depend on it.
+
+def rotations_differ(frames: Array, skeleton: Skeleton) -> NDArray[np.bool_]:
+    """Frames of features [N, K, D] -> [N] whether their rotations make another body than their positions.
+
+    Each frame is read by itself, which leaves its heading open; so the heights of the bones' directions are compared.
     """
-    frames = torch.from_numpy(features)[:, :, None]
-    rotations, root = decode_rotations(frames, skeleton)
-    heights = [
-        _bone_heights(joints, skeleton)
-        for joints in (forward_kinematics(rotations, root, skeleton), decode_joints(frames, skeleton))
-    ]
-    gap: Array = (heights[0] - heights[1]).abs().flatten(1).amax(dim=1).numpy()
-    return gap
+    alone = torch.from_numpy(frames)[:, :, None]
+    rotations, root = decode_rotations(alone, skeleton)
+    turned = _bone_heights(forward_kinematics(rotations, root, skeleton), skeleton)
+    placed = _bone_heights(decode_joints(alone, skeleton), skeleton)
+    differ: NDArray[np.bool_] = ((turned - placed).abs().flatten(1).amax(dim=1) > ROTATION).numpy()
+    return differ
 
 
 def _bone_heights(joints: torch.Tensor, skeleton: Skeleton) -> torch.Tensor:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +12,17 @@ import numpy as np
 
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, Skeleton
+from sopo.viewer.page import body, quantise, write_html
 
 ASSETS = Path(__file__).with_name("page")
-SCRIPTS = ("dom.js", "table.js", "curves.js", "scene.js", "body.js", "player.js", "main.js")  # in this order
+SCRIPTS = ("table.js", "curves.js", "main.js")  # in this order
 
 GROUPS = {
     "largest change": "Chosen because alignment changed their reward most, up or down: not representative.",
     "random": "Drawn at random: what to expect of a caption.",
 }
 CURVE_POINTS = 400  # more than a small plot can show
-STEP_M = 0.001  # joints are stored in whole millimetres
+MOTIONS = ("real", "before", "after")  # in this order, side by side
 
 
 class Estimate(TypedDict):
@@ -94,19 +91,8 @@ class Report:
 
 def write_page(path: str | Path, report: Report) -> Path:
     """Write ``report`` as one self-contained HTML file. Raises UserError on data that cannot be shown."""
-    path = Path(path)
-    filling = {
-        "title": html.escape(report.title),
-        "style": (ASSETS / "style.css").read_text(encoding="utf-8"),
-        "script": "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS),
-        "payload": script_json(payload(report)),
-    }
-    template = (ASSETS / "template.html").read_text(encoding="utf-8")
-    # One pass, so that nothing inside a filling is ever taken for a slot.
-    page = re.sub(r"\{\{(\w+)\}\}", lambda slot: filling[slot[1]], template)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
+    styles, scripts = [ASSETS / "style.css"], [ASSETS / name for name in SCRIPTS]
+    return write_html(path, report.title, payload(report), styles, scripts)
 
 
 def payload(report: Report) -> dict[str, Any]:
@@ -119,13 +105,15 @@ def payload(report: Report) -> dict[str, Any]:
         "summary": list(report.summary),
         "table": table_payload(report.table, report.columns),
         "curves": [{"name": name, "points": thin(points)} for name, points in report.curves.items() if len(points)],
-        "skeleton": {"parents": list(skeleton.parents), "sides": sides(skeleton), "fps": skeleton.fps},
+        "skeleton": body(skeleton),
         "groups": [{"name": name, "note": note} for name, note in GROUPS.items()],
         "examples": [
             {
                 "caption": example.caption,
                 "group": example.group,
-                "motions": {name: quantise(joints, skeleton) for name, joints in example.motions.items()},
+                "motions": {
+                    name: quantise(example.motions[name], skeleton) for name in MOTIONS if name in example.motions
+                },
                 "scores": {name: plain(scores) for name, scores in example.scores.items()},
             }
             for example in report.examples
@@ -185,26 +173,6 @@ def compare(column: Column, value: Estimate, base: Estimate, real: Estimate | No
     return {"change": None if change is None else finite(change), "verdict": verdict}
 
 
-def quantise(joints: np.ndarray, skeleton: Skeleton) -> dict[str, Any]:
-    """Joints [T, J, 3] as base64 of little-endian int16, in steps of 1 mm (coarser beyond 32 m)."""
-    metres = np.asarray(joints, dtype=np.float64) * skeleton.metres_per_unit
-    if metres.ndim != 3 or metres.shape[1:] != (skeleton.num_joints, 3) or len(metres) == 0:
-        raise UserError(f"report: a motion has shape {metres.shape}, expected [T, {skeleton.num_joints}, 3]")
-    if not np.isfinite(metres).all():
-        raise UserError("report: a motion has joints that are not finite; the model that made it has diverged")
-    step = max(STEP_M, float(np.abs(metres).max()) / 32767)
-    data = np.rint(metres / step).astype("<i2").tobytes()
-    return {"frames": len(metres), "step": step, "data": base64.b64encode(data).decode("ascii")}
-
-
-def sides(skeleton: Skeleton) -> list[int]:
-    """Per joint -1 left, 1 right, 0 middle: what mirroring moves, told apart by the name's first letter."""
-    return [
-        0 if other == joint else (-1 if name.lower().startswith("l") else 1)
-        for joint, (other, name) in enumerate(zip(skeleton.mirror, skeleton.joints, strict=True))
-    ]
-
-
 def thin(points: Sequence[tuple[float, float]]) -> list[list[float | None]]:
     """At most CURVE_POINTS of the points, evenly chosen, first and last kept; null where not finite."""
     chosen = np.unique(np.linspace(0, len(points) - 1, min(len(points), CURVE_POINTS)).round().astype(int))
@@ -233,9 +201,3 @@ def plain(value: Any) -> Any:
             return finite(float(value))
         case _:
             return str(value)
-
-
-def script_json(value: Any) -> str:
-    """JSON that is safe inside <script>: no character in it can end or open a tag."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))  # ASCII: U+2028 is escaped too
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,6 +1,7 @@
 // A motion in memory, the camera, and the floor. Metres, Y up, frames; screen in device pixels.
 const FOCAL = 1.65; // of the view's height: a person fills about two thirds of it at DISTANCE metres
 const DISTANCE = 4.2;
+const VIEW_M = 1.95; // of height are seen from there
 const NEAR = 0.2;
 const HOME = { yaw: 0.75, pitch: 0.2, zoom: 1 };
 
@@ -11,6 +12,8 @@ class Motion {
     const view = new DataView(bytes.buffer);
     this.positions = Float32Array.from({ length: bytes.length / 2 }, (_, i) => view.getInt16(2 * i, true) * step);
     this.frames = frames;
+    // How many times farther off the camera has to be for a body that floats, or is of no person's size.
+    this.tall = this.positions.reduce((most, value, i) => (i % 3 === 1 ? Math.max(most, value / VIEW_M) : most), 1);
     this.stride = this.positions.length / frames;
     this.pose = new Float32Array(this.stride);
     this.path = Array.from({ length: frames }, (_, t) => [this.positions[t * this.stride], this.positions[t * this.stride + 2]]);
@@ -40,9 +43,8 @@ function mean(points) {
 
 // One frame's camera: looks from (yaw, pitch, distance) at the point (x, height, z).
 class Camera {
-  constructor({ yaw, pitch, zoom }, [x, z], spread, width, height) {
-    Object.assign(this, { x, z, width, height });
-    this.y = 0.84;
+  constructor({ yaw, pitch, zoom }, [x, z], spread, tall, width, height) {
+    Object.assign(this, { x, z, y: 0.84 * tall, width, height });
     this.distance = (DISTANCE * spread) / zoom;
     this.focal = FOCAL * Math.min(height, 1.35 * width);
     [this.sy, this.cy, this.sp, this.cp] = [Math.sin(yaw), Math.cos(yaw), Math.sin(pitch), Math.cos(pitch)];

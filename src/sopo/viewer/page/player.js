@@ -1,5 +1,4 @@
-// One example: up to three views of moving bodies that share a clock and a camera.
-const ORDER = ["real", "before", "after"];
+// One example: views of moving bodies, side by side, that share a clock and a camera.
 const REST_S = 0.6; // the last pose stays this long before the loop starts again
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const ICONS = { play: "M2 0 L14 7 L2 14 Z", pause: "M1 0 h4 v14 h-4 Z M9 0 h4 v14 h-4 Z" };
@@ -7,35 +6,23 @@ const ICONS = { play: "M2 0 L14 7 L2 14 Z", pause: "M1 0 h4 v14 h-4 Z M9 0 h4 v1
 class Player {
   constructor(example, skeleton, stage) {
     Object.assign(this, { stage, fps: skeleton.fps, playing: !STILL.matches, visible: false, dirty: true, speed: 1, camera: { ...HOME } });
-    const names = ORDER.filter((name) => example.motions[name]);
-    this.views = names.map((name) => this.buildView(name, new Motion(example.motions[name], skeleton.fps), skeleton, example.scores));
+    this.views = Object.keys(example.motions).map((name) => this.buildView(name, new Motion(example.motions[name], skeleton.fps), skeleton, example.scores));
     this.frames = Math.max(1, ...this.views.map((view) => view.motion.frames));
     this.frame = STILL.matches ? Math.floor(0.4 * this.frames) : 0; // a still says more mid-way
-    this.measureTravel();
+    Object.assign(this, travel(this.views.map((view) => view.motion)));
     this.node = el("article", { class: "example", tabindex: 0, keydown: (event) => this.onKey(event), "aria-label": example.caption },
       el("h3", null, example.caption), el("div", { class: "views" }, this.views.map((view) => view.node)), this.buildTransport());
     this.showState();
   }
 
-  // All the ground that the motions cover, for the camera that stands still.
-  measureTravel() {
-    const points = this.views.flatMap((view) => view.motion.path);
-    const [xs, zs] = [points.map((p) => p[0]), points.map((p) => p[1])];
-    const [x0, x1, z0, z1] = [Math.min(...xs), Math.max(...xs), Math.min(...zs), Math.max(...zs)];
-    this.centre = [(x0 + x1) / 2, (z0 + z1) / 2];
-    const radius = Math.hypot(x1 - x0, z1 - z0) / 2;
-    this.spread = 1 + Math.max(0, radius - 0.3) / 1.6;
-    this.follow = radius > 0.9;
-  }
-
   buildView(name, motion, skeleton, scores) {
-    const canvas = el("canvas", { role: "img", "aria-label": `${name}: a moving body`, dblclick: () => this.resetCamera() });
+    const canvas = el("canvas", { role: "img", "aria-label": name ? `${name}: a moving body` : "a moving body", dblclick: () => this.resetCamera() });
     const ended = el("span", { class: "ended", hidden: true }, `ends at ${(motion.frames / this.fps).toFixed(1)} s`);
     this.listen(canvas);
     const node = el("div", { class: "view" }, canvas,
-      el("span", { class: "name" }, el("span", { class: "dot", style: `color:${tint(name)}` }), name), ended,
-      el("div", { class: "scores" }, scoreLine(scores[name] || {}, name === "after" ? scores.before : null)));
-    return { name, motion, canvas, ended, node, ctx: canvas.getContext("2d"), body: new Body(skeleton, motion.positions) };
+      name ? el("span", { class: "name" }, el("span", { class: "dot", style: `color:${tint(name)}` }), name) : null, ended,
+      scores ? el("div", { class: "scores" }, scoreLine(scores[name] || {}, name === "after" ? scores.before : null)) : null);
+    return Object.assign(new View(motion, skeleton, canvas, name), { ended, node });
   }
 
   buildTransport() {
@@ -139,7 +126,7 @@ class Player {
     this.dirty = false;
     const frame = Math.min(this.frame, this.frames - 1);
     for (const view of this.views) {
-      this.paintView(view, frame, colours);
+      view.paint(frame, this.camera, this.follow ? null : this.centre, this.spread, colours);
       view.ended.hidden = !(view.motion.frames < this.frames && frame > view.motion.frames - 1);
     }
   }
@@ -150,19 +137,6 @@ class Player {
     this.scrub.value = Math.round(frame);
     this.scrub.setAttribute("aria-valuetext", `${now} of ${all} seconds`);
     this.clock.textContent = `${now} / ${all} s`;
-  }
-
-  paintView({ name, motion, canvas, ctx, body }, frame, colours) {
-    const unit = devicePixelRatio || 1;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.round(size * unit));
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-    else ctx.clearRect(0, 0, width, height);
-    const camera = new Camera(this.camera, this.follow ? motion.focusAt(frame) : this.centre, this.follow ? 1 : this.spread, width, height);
-    const pose = motion.at(frame);
-    drawFloor(ctx, camera, colours, unit);
-    drawPath(ctx, camera, motion, frame, colours[name], unit);
-    body.drawShadow(ctx, camera, pose, colours);
-    body.draw(ctx, camera, pose, colours, unit);
   }
 }
 
@@ -177,3 +151,6 @@ function scoreLine(scores, before) {
     return el("span", null, `${name.replaceAll("_", " ")} `, el("b", null, score(value)), change);
   });
 }
+
+const hints = () => el("span", { class: "hints" }, "drag to orbit · click, then wheel to zoom · ", el("kbd", null, "Space"), " play · ", el("kbd", null, "←"),
+  " ", el("kbd", null, "→"), " scrub · ", el("kbd", null, "Q"), " ", el("kbd", null, "E"), " turn · ", el("kbd", null, "+"), " ", el("kbd", null, "−"), " zoom");
