@@ -45,10 +45,12 @@ Row = tuple[str, int, float, float, float, float]  # name, numbers, share, rtol,
 _pending: list[Row] = []
 
 
-def parity(name: str, actual: Any, expected: Any, share: float = 0.0, rtol: float = 0.0) -> None:
-    """Assert |actual - expected| <= share max |expected| + rtol |expected|, and keep the largest error under ``name``.
+def parity(
+    name: str, actual: Any, expected: Any, share: float = 0.0, rtol: float = 0.0, size: float | None = None
+) -> None:
+    """Assert |actual - expected| <= share size + rtol |expected|, and keep the largest error under ``name``.
 
-    The share is of the largest number that was recorded: roundings grow with what is summed on the way to it.
+    size: of the numbers whose sums or differences these are, as roundings grow with them; else the largest recorded.
     """
     ours, theirs = (
         np.asarray(x.detach() if isinstance(x, torch.Tensor) else x, dtype=np.float64) for x in (actual, expected)
@@ -56,12 +58,23 @@ def parity(name: str, actual: Any, expected: Any, share: float = 0.0, rtol: floa
     assert ours.shape == theirs.shape, f"{name}: {ours.shape}, recorded {theirs.shape}"
     with np.errstate(invalid="ignore"):  # equal infinities are no error
         error = np.where(ours == theirs, 0.0, np.abs(ours - theirs))
-        size = np.abs(theirs, where=np.isfinite(theirs), out=np.zeros_like(theirs))
-        allowed = share * size.max(initial=0.0) + rtol * size
+        sizes = np.abs(theirs, where=np.isfinite(theirs), out=np.zeros_like(theirs))
+        allowed = share * (sizes.max(initial=0.0) if size is None else size) + rtol * sizes
     used = np.where(error == 0, 0.0, error / np.maximum(allowed, 1e-300))
     worst = float(used.max(initial=0.0))
     _pending.append((name, error.size, share, rtol, float(error.max(initial=0.0)), worst))
     assert worst <= 1, f"{name}: off by {error.max():.3g}, {worst:.3g} times what is allowed"
+
+
+def same_tokens(name: str, ours: Any, theirs: Any, sure: Any) -> None:
+    """Assert equal tokens, ranks or choices where ``sure``: where roundings cannot tell which of two is the first.
+
+    Of too many that are not sure nothing would be left to compare: nine of ten must be.
+    """
+    ours, theirs, sure = (np.asarray(x) for x in (ours, theirs, sure))
+    assert ours.shape == theirs.shape == sure.shape, f"{name}: {ours.shape}, recorded {theirs.shape}"
+    assert sure.mean() >= 0.9, f"{name}: {sure.mean():.0%} of the choices are clear ones"
+    parity(name, ours[sure], theirs[sure])
 
 
 def same_layout(name: str, ours: Mapping[str, Sequence[int]], theirs: Mapping[str, Mapping[str, Any]]) -> None:

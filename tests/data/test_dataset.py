@@ -1,8 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from recordings import Recordings
 
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
@@ -83,11 +82,10 @@ def test_a_clip_without_captions_stops_with_its_file(make_folder) -> None:
         MotionDataset(make_folder({"a": 50}, {"a": []}), "train")
 
 
-def test_published_sample_loads_unchanged(shared: Path, make_folder) -> None:
-    features = shared / "parity/features"
+def test_published_sample_loads_unchanged(recordings: Recordings, make_folder) -> None:
     root = make_folder({"012314": 170})
-    np.save(root / "new_joint_vecs/012314.npy", np.load(features / "012314_new_joint_vecs.npy"))
+    np.save(root / "new_joint_vecs/012314.npy", recordings.array("features/012314_new_joint_vecs.npy"))
     for name in ("Mean", "Std"):
-        np.save(root / f"{name}.npy", np.load(features / f"humanml3d_{name}.npy"))
+        np.save(root / f"{name}.npy", recordings.array(f"features/humanml3d_{name}.npy"))
     batch = MotionDataset(root, "train").batch([0], np.random.default_rng(0), crop=False)
     assert batch.length.tolist() == [168] and torch.isfinite(batch.motion).all()

@@ -1,8 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from parity_table import parity
+from recordings import Recordings
 
 from sopo.data.layout import MotionFolder
 from sopo.data.statistics import drift, feature_statistics, write_folder_statistics
@@ -11,17 +10,19 @@ from sopo.motion.features import feature_slices
 from sopo.motion.skeleton import HUMANML3D
 
 
-def test_rule_equals_the_published_one(shared: Path) -> None:
-    folder = shared / "parity/features"
-    clip = np.load(folder / "012314_new_joint_vecs.npy")
-    expected = np.load(folder / "mean_std_rule_on_012314.npz")
+def test_rule_equals_the_published_one(recordings: Recordings) -> None:
+    clip = recordings.array("features/012314_new_joint_vecs.npy")
+    expected = recordings.arrays("features/mean_std_rule_on_012314.npz")
     mean, std = feature_statistics([clip[:70], clip[70:]], HUMANML3D)
     parity("features/mean_std_rule_on_012314", mean, expected["mean"], 1e-6, 1e-5)
     parity("features/mean_std_rule_on_012314", std, expected["std"], rtol=1e-5)
-    # The published files follow it too: one deviation for each of the seven groups.
-    published = np.load(folder / "humanml3d_Std.npy")
+
+
+def test_published_statistics_follow_the_rule(recordings: Recordings) -> None:
+    """One deviation for each of the seven groups."""
+    published = recordings.array("features/humanml3d_Std.npy")
     assert all(np.ptp(published[part]) <= 1e-6 * published[part].max() for part in feature_slices(HUMANML3D).groups)
-    assert np.load(folder / "humanml3d_Mean.npy").shape == published.shape
+    assert recordings.array("features/humanml3d_Mean.npy").shape == published.shape
 
 
 def test_many_clips_equal_one_long_clip() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parity_table import parity
+from parity_table import parity, same_tokens
+from recordings import numbered
 from scipy.linalg import sqrtm
 
 from sopo.errors import UserError
@@ -138,49 +139,46 @@ def test_broken_input_is_named(call, words):
         call(np.random.default_rng(0).normal(size=(40, 4)) + np.eye(40, 4) * 9)
 
 
-@pytest.fixture(scope="module")
-def recorded(shared):
-    return lambda name: np.load(shared / "parity" / "metrics" / f"{name}.npz", allow_pickle=False)
-
-
-def test_parity_of_retrieval(recorded):
-    data = recorded("retrieval_and_mmdist")
-    distances = pool_distances(data["text_embeddings"], data["motion_embeddings"], int(data["batch_size"]))
-    hits = retrieval_ranks(distances).reshape(-1, 1) < np.arange(1, 4)
-    parity("metrics/retrieval_and_mmdist: hits, R-Precision", hits, data["topk_hits_per_sample"])
-    parity("metrics/retrieval_and_mmdist: hits, R-Precision", r_precision(distances), data["R_precision_top123"])
-    parity("metrics/retrieval_and_mmdist: distances", distances[0], data["dist_matrix_batch0"], rtol=1e-5)
-    parity("metrics/retrieval_and_mmdist: MM Dist", mm_dist(distances), data["MM_Dist"], rtol=1e-5)
+def test_parity_of_retrieval(recordings):
+    data, name = recordings.arrays("metrics/retrieval_and_mmdist.npz"), "metrics/retrieval_and_mmdist"
+    texts, motions = (data[f"{kind}_embeddings"].astype(np.float64) for kind in ("text", "motion"))
+    distances, top = pool_distances(texts, motions, int(data["batch_size"])), data["topk_hits_per_sample"].shape[1]
+    own = np.diagonal(distances, axis1=1, axis2=2)[..., None]
+    others = np.where(np.eye(distances.shape[1], dtype=bool), np.inf, np.abs(distances - own))
+    clear = others.min(axis=-1).ravel() > 1e-5 * distances.max()  # no other motion as near as its own
+    hits = retrieval_ranks(distances).reshape(-1, 1) < np.arange(1, top + 1)
+    same_tokens(f"{name}: hits", hits, data["topk_hits_per_sample"], np.repeat(clear[:, None], top, axis=1))
+    shares = r_precision(distances, top) - data["R_precision_top123"]
+    assert np.abs(shares).max() <= (~clear).mean() + 1e-12
+    parity(f"{name}: distances", distances[0], data["dist_matrix_batch0"], rtol=1e-5)
+    parity(f"{name}: MM Dist", mm_dist(distances), data["MM_Dist"], rtol=1e-5)
     traces = np.trace(distances, axis1=1, axis2=2)
-    parity("metrics/retrieval_and_mmdist: MM Dist", traces, data["dist_trace_per_batch"], rtol=1e-5)
+    parity(f"{name}: MM Dist", traces, data["dist_trace_per_batch"], rtol=1e-5)
 
 
-def test_parity_of_fid(recorded):
-    data = recorded("fid")
+def test_parity_of_fid(recordings):
+    data = recordings.arrays("metrics/fid.npz")
     parity("metrics/fid", fid(data["gt"], data["gen"]), data["FID"], rtol=1e-5)
-    assert fid(data["gt"], data["gt"]) == pytest.approx(0, abs=1e-9 * data["FID"])
-    few = data["gt"][:30]  # fewer than dimensions: the covariance has no full rank
-    parity(
-        "metrics/fid: covariance without full rank",
-        fid(data["gt"], few),
-        data["FID_rank_deficient_30samples"],
-        rtol=1e-5,
-    )
+    parity("metrics/fid: with itself", fid(data["gt"], data["gt"]), data["FID_self"], 1e-8, size=float(data["FID"]))
+    for key, count in numbered(data, "FID_rank_deficient_{}samples"):  # fewer than dimensions
+        value = fid(data["gt"], data["gt"][:count])
+        parity("metrics/fid: covariance without full rank", value, data[key], rtol=1e-4)
 
 
-def test_parity_of_diversity_multimodality_and_interval(recorded):
-    data = recorded("diversity")
+def test_parity_of_diversity_multimodality_and_interval(recordings):
+    data = recordings.arrays("metrics/diversity.npz")
     value = diversity(data["embeddings"], data["first_indices"], data["second_indices"])
     parity("metrics/diversity", value, data["diversity"], rtol=1e-5)
-    data = recorded("multimodality")
+    data = recordings.arrays("metrics/multimodality.npz")
     value = multimodality(data["embeddings"], data["first_indices"], data["second_indices"])
     parity("metrics/multimodality", value, data["multimodality"], rtol=1e-5)
-    data = recorded("replication_ci")
+    data = recordings.arrays("metrics/replication_ci.npz")
     parity("metrics/replication_ci", mean_and_ci(data["values"]), [data["mean"], data["conf_interval"]], rtol=1e-10)
-    top = np.stack([data["mean_top123"], data["conf_interval_top123"]])
-    parity("metrics/replication_ci", np.stack(mean_and_ci(data["values_top123"])), top, rtol=1e-10)
+    for key, _ in numbered(data, "values_top{}"):
+        top = np.stack([data[key.replace("values", part)] for part in ("mean", "conf_interval")])
+        parity("metrics/replication_ci", np.stack(mean_and_ci(data[key])), top, rtol=1e-10)
 
 
-def test_identical_pairs_keep_their_place_where_the_published_distance_is_nan(recorded):
-    same = recorded("nan_quirk_identical_embeddings")["embeddings"]
-    assert np.array_equal(r_precision(pool_distances(same, same)), [1, 1, 1])
+def test_identical_pairs_keep_their_place_where_the_published_distance_is_nan(recordings):
+    same = recordings.arrays("metrics/nan_quirk_identical_embeddings.npz")["embeddings"]
+    assert np.array_equal(r_precision(pool_distances(same, same, len(same))), [1, 1, 1])

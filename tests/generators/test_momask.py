@@ -192,6 +192,54 @@ def test_without_guidance_neither_transformer_is_guided() -> None:
     assert not torch.equal(samples[0][1], samples[1][1])
 
 
+def test_at_temperature_0_or_from_the_best_id_alone_nothing_is_left_to_chance() -> None:
+    model = model_of()
+    text = model.embed(TEXTS)
+
+    def drawn(seed: int, **how: float) -> Tensor:
+        return model.sample(text, LENGTH, 24, Draws(seed, 4), Sampling(steps=4, guidance=2.0, **how), K=1)  # type: ignore[arg-type]
+
+    best = drawn(0, temperature=0, residual_temperature=0)
+    assert torch.equal(best, drawn(1, temperature=0, residual_temperature=0))
+    assert torch.equal(best, drawn(1, top_share=1 / 17, residual_top_share=1 / 17))  # of 16 ids, and of 17
+    other = drawn(1, temperature=0)
+    assert torch.equal(best[..., 0], other[..., 0]) and not torch.equal(best, other)
+    assert not torch.equal(best[..., 0], drawn(1, residual_temperature=0)[..., 0])
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_a_share_of_ids_is_drawn_from(sampler: str) -> None:
+    model, text = model_of(), None
+    text = model.embed(TEXTS[:1])
+
+    def ids(**how: float) -> list[int]:
+        """How many different ids one step draws of the first token, and of its first residual."""
+        sampling = Sampling(sampler, 1, 1.0, temperature=50.0, residual_temperature=50.0, **how)  # type: ignore[arg-type]
+        x = model.sample(text, torch.tensor([4]), 4, Draws(0, 1), sampling, 500)
+        first = x[:, 0, 0] == x[0, 0, 0]
+        return [len(x[:, 0, 0].unique()), len(x[first, 0, 1].unique())]
+
+    assert ids(top_share=0.25, residual_top_share=0.1) == [4, 2]
+    assert ids(top_share=1.0, residual_top_share=1.0)[0] == 16
+    assert ids()[0] == (2 if sampler == "ddim" else 16)  # published: a tenth; ddpm: the model's own distribution
+
+
+def test_residual_tokens_have_their_own_guidance() -> None:
+    model, text = model_of(), None
+    text = model.embed(TEXTS)
+    plain, own, other = (
+        model.sample(text, LENGTH, 24, Draws(0, 4), Sampling(guidance=g, residual_guidance=r), K=1)
+        for g, r in ((2.0, None), (2.0, 5.0), (2.0, 40.0))
+    )
+    assert torch.equal(plain, own)  # the model's, published: 5
+    assert torch.equal(plain[..., 0], other[..., 0]) and not torch.equal(plain, other)
+    unguided, guided = (
+        model.sample(text, LENGTH, 24, Draws(0, 4), Sampling(guidance=1.0, residual_guidance=r), K=1)
+        for r in (None, 40.0)
+    )
+    assert torch.equal(unguided[..., 0], guided[..., 0]) and not torch.equal(unguided, guided)
+
+
 @each_shape
 def test_equal_models_have_no_ratio_and_the_policy_alone_a_gradient(shape: dict[str, Any], tmp_path: Path) -> None:
     model = model_of(**shape)

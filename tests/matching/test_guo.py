@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from parity_table import parity, same_layout
-from safetensors.torch import load_file
-from torch import Tensor
+from recordings import Recordings, each, numbered
 
 from sopo.batch import Batch, Caption, as_captions
 from sopo.errors import UserError
@@ -20,65 +20,54 @@ from sopo.matching.objectives import GuoObjective, MovementObjective
 from sopo.matching.retrieval import retrieval
 from sopo.matching.words import CLASSES, VIP_CLASS, GloveWords, read_words, word_vectors
 from sopo.motion.normalize import Normalizer
+from sopo.published.guo import guo_config
 from sopo.randomness import Draws
 
-ATOL = 1e-5
 SMALL = GuoConfig(23, "hashed-16", 16, 8, 64, 16, 16, 16, 16, 16)
+each_dataset = each("name", "t2m_evaluator/tiny_*.safetensors", "t2m_evaluator/tiny_t2m", "t2m_evaluator/tiny_kit")
 
 
-@pytest.fixture
-def folder(shared: Path) -> Path:
-    return shared / "parity" / "t2m_evaluator"
-
-
-def tiny(folder: Path, dataset: str) -> tuple[GuoMatcher, dict[str, Tensor]]:
-    with np.load(folder / f"tiny_{dataset}_io.npz") as stored:
-        recorded = {name: torch.from_numpy(stored[name]) for name in stored}
-    features = recorded["motions_fp16"].shape[-1]
-    model = GuoMatcher(GuoConfig(features, "hashed-300", 300, 20, 64, 16, 16, 24, 16, 12))
-    weights = load_file(folder / f"tiny_{dataset}.safetensors")
-    own = {f"normalizer.{name}": tensor for name, tensor in model.normalizer.state_dict().items()}
+@each_dataset
+@pytest.mark.usefixtures("float64")
+def test_embeddings_match_the_published_ones(recordings: Recordings, name: str) -> None:
+    weights, io = recordings.weights(f"{name}.safetensors"), recordings.numbers(f"{name}_io.npz")
+    frames = io["motions_fp16"].shape[1]
+    model = GuoMatcher(replace(guo_config(weights, name, "hashed-16"), max_frames=frames)).eval()
+    own = {f"normalizer.{part}": tensor for part, tensor in model.normalizer.state_dict().items()}
     model.load_state_dict(weights | own)
-    return model.eval(), recorded
-
-
-@pytest.mark.parametrize("dataset", ["t2m", "kit"])
-def test_embeddings_match_the_published_ones(folder: Path, dataset: str) -> None:
-    model, recorded = tiny(folder, dataset)
-    name = f"t2m_evaluator/tiny_{dataset}_io: embeddings"
     with torch.no_grad():
-        classes = recorded["pos_onehot"].float()
-        text = model.text_encoder(recorded["word_embs_fp16"].float(), classes, recorded["cap_lens"])
-        parity(name, text, recorded["text_embedding_input_order"], ATOL)
-        order = recorded["align_idx"]
-        parity(name, text[order], recorded["text_embedding"], ATOL)
+        text = model.text_encoder(io["word_embs_fp16"], io["pos_onehot"].double(), io["cap_lens"])
+        parity(f"{name}_io: embeddings", text, io["text_embedding_input_order"], 1e-5)
+        order = io["align_idx"]
+        parity(f"{name}_io: embeddings", text[order], io["text_embedding"], 1e-5)
         for tail in ("", "_not_zeropadded"):
-            motion = model.encode_motions(recorded[f"motions{tail}_fp16"].float(), recorded["m_lens"])
-            parity(name, motion[order], recorded[f"motion_embedding{tail}"], ATOL)
-        movement = model.movement_encoder(recorded["motions_fp16"].float())
-        parity(f"t2m_evaluator/tiny_{dataset}_io: movements", movement, recorded["movement_encoder_out"], ATOL, 1e-6)
-    zeros = model.embed_motions(recorded["motions_not_zeropadded_fp16"].float(), recorded["m_lens"])
-    parity(name, zeros, recorded["motion_embedding_input_order"], ATOL)
+            motion = model.encode_motions(io[f"motions{tail}_fp16"], io["m_lens"])
+            parity(f"{name}_io: embeddings", motion[order], io[f"motion_embedding{tail}"], 1e-5)
+        movement = model.movement_encoder(io["motions_fp16"])
+        parity(f"{name}_io: movements", movement, io["movement_encoder_out"], 1e-5)
+    zeros = model.embed_motions(io["motions_not_zeropadded_fp16"], io["m_lens"])
+    parity(f"{name}_io: embeddings", zeros, io["motion_embedding_input_order"], 1e-5)
 
 
 @pytest.mark.parametrize(("preset", "entry"), [("guo-humanml3d", "t2m"), ("guo-kit", "kit")])
-def test_published_statistics_are_of_its_features(folder: Path, preset: str, entry: str) -> None:
+def test_published_statistics_are_of_its_features(recordings: Recordings, preset: str, entry: str) -> None:
     """Deviations of root and contacts are 25 times smaller than those of HumanML3D: the files are taken as they are."""
     mean, std = (
-        torch.from_numpy(np.load(folder / f"evaluator_{entry}_{name}.npy")).float() for name in ("mean", "std")
+        torch.from_numpy(recordings.array(f"t2m_evaluator/evaluator_{entry}_{part}.npy")).float()
+        for part in ("mean", "std")
     )
     model = GuoMatcher(PUBLISHED[preset])
     model.set_statistics(mean, std)
     assert torch.equal(model.prepare(mean.expand(1, 8, -1), torch.tensor([8]), 8)[0, :8], torch.zeros(8, len(mean)))
     if entry == "t2m":
-        ratio = torch.from_numpy(np.load(folder.parent / "features" / "humanml3d_Std.npy")) / std
+        ratio = torch.from_numpy(recordings.array("features/humanml3d_Std.npy")) / std
         assert all(24 < ratio[part].mean() < 26 for part in (slice(0, 4), slice(259, 263)))
         assert 0.99 < ratio[4:259].mean() < 1.01
 
 
 @pytest.mark.parametrize(("preset", "entry"), [("guo-humanml3d", "t2m"), ("guo-kit", "kit")])
-def test_published_weights_have_a_place(folder: Path, preset: str, entry: str) -> None:
-    manifests = json.loads((folder / "manifests.json").read_text())
+def test_published_weights_have_a_place(recordings: Recordings, preset: str, entry: str) -> None:
+    manifests = recordings.json("t2m_evaluator/manifests.json")
     manifest = next(value for name, value in manifests.items() if name.startswith(entry))
     model = GuoMatcher(PUBLISHED[preset])
     for part in ("movement_encoder", "motion_encoder", "text_encoder"):
@@ -86,22 +75,27 @@ def test_published_weights_have_a_place(folder: Path, preset: str, entry: str) -
         same_layout(f"t2m_evaluator/manifests: {entry}", ours, manifest[part])
 
 
-def test_words_are_read_as_published(folder: Path) -> None:
-    tables = json.loads((folder / "pos_vocabulary.json").read_text())
+def test_classes_of_words_are_the_published_ones(recordings: Recordings) -> None:
+    tables = recordings.json("t2m_evaluator/pos_vocabulary.json")
     assert {name: index for index, name in enumerate(CLASSES)} == tables["pos_to_index"]
     assert {word: name for name, words in tables["vip_words"].items() for word in words} == VIP_CLASS
-    recorded = json.loads((folder / "word_vectorizer_cases.json").read_text())
-    known = set(recorded["vocabulary_used"]).__contains__
+
+
+def test_words_are_read_as_published(recordings: Recordings) -> None:
+    recorded = recordings.json("t2m_evaluator/word_vectorizer_cases.json")
+    vocabulary = recorded["vocabulary_used"]
     for case in recorded["cases"]:
-        words, classes, _ = read_words(Caption("", (case["token"],)), known, 20)
+        words, classes, _ = read_words(Caption("", (case["token"],)), set(vocabulary).__contains__, 20)
         assert (words[1], classes[1]) == (case["vector_of_word"], case["pos_index"])
-    for case in recorded["padding_cases_max_text_len_20"]:
-        caption = Caption("", ("walk/VERB",) * case["num_caption_tokens"])
-        if caption.tokens:
-            words, classes, count = read_words(caption, known, 20)
-            assert (len(words), len(classes), count) == (22, 22, case["sent_len"])
-            assert words.index("eos") == case["index_of_eos"]
-            assert words.count("unk") == case["num_unk_padding"]
+    token = next(f"{word}/VERB" for word in vocabulary if word not in ("sos", "eos", "unk"))
+    for key, longest in numbered(recorded, "padding_cases_max_text_len_{}"):
+        for case in recorded[key]:
+            caption = Caption("", (token,) * case["num_caption_tokens"])
+            if caption.tokens:
+                words, classes, count = read_words(caption, set(vocabulary).__contains__, longest)
+                assert (len(words), len(classes), count) == (case["total_len"], case["total_len"], case["sent_len"])
+                assert words.index("eos") == case["index_of_eos"]
+                assert words.count("unk") == case["num_unk_padding"]
 
 
 def test_untagged_captions_are_tagged() -> None:

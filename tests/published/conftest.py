@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tiny_momask
 import torch
+from recordings import Recordings
 from released import WIDTH, words, write_glove, write_guo
 
 from sopo.cli.main import main
@@ -26,9 +29,15 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def manifest(shared: Path) -> Callable[[str], Any]:
-    """A recorded list of keys and shapes by its path in the parity folder."""
-    return lambda name: json.loads((shared / "parity" / name).read_text())
+def manifest(recordings: Recordings) -> Callable[[str], Any]:
+    """A recorded list of keys and shapes by its name."""
+    return recordings.json
+
+
+@pytest.fixture
+def tiny(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> tiny_momask.Build:
+    """The tiny released MoMask; a module about another system has a ``tiny`` of its own."""
+    return partial(tiny_momask.build, recordings, monkeypatch)
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ def no_text_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def worlds(
-    shared: Path, manifest: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory
+    recordings: Recordings, manifest: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, Path]]:
     """For each data set, a folder of 8 clips in its layout, and the released evaluator, converted, at full size."""
     root, rng = tmp_path_factory.mktemp("worlds"), np.random.default_rng(0)
@@ -55,8 +64,7 @@ def worlds(
             (data / TEXTS / f"{key}.txt").write_text("a person walks#a/DET person/NOUN walk/VERB#0.0#0.0\n")
         write_split(data, "test", keys)
         write_statistics(data, np.zeros(width), np.ones(width))
-        recorded = shared / "parity" / "t2m_evaluator"
-        own = [f"--{what}={recorded / f'evaluator_{entry}_{what}.npy'}" for what in ("mean", "std")]
+        own = [f"--{what}={recordings.path(f't2m_evaluator/evaluator_{entry}_{what}.npy')}" for what in ("mean", "std")]
         released = write_guo(root / entry, manifest, entry, legacy=entry == "kit")
         out = root / f"guo-{name}"
         main(["convert", "guo", str(released), str(out), *own, "--words", f"glove:{glove}", "--dataset", name])

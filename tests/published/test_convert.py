@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recordings import Recordings
 from released import Manifest, write_mdm, write_mld, write_momask, write_statistics, write_tmr
 
 from sopo.batch import as_captions
@@ -120,20 +121,20 @@ def test_momask_without_its_length_estimator(tmp_path: Path, manifest: Manifest)
 
 
 @pytest.mark.parametrize("dataset", ["humanml3d", "kit"])
-def test_guo(worlds: dict[str, tuple[Path, Path]], measured: Measured, shared: Path, dataset: str) -> None:
+def test_guo(worlds: dict[str, tuple[Path, Path]], measured: Measured, recordings: Recordings, dataset: str) -> None:
     data, folder = worlds[dataset]
     matcher = load_matcher(folder)
-    given = shared / "parity" / "t2m_evaluator" / f"evaluator_{dataset.replace('humanml3d', 't2m')}_std.npy"
-    np.testing.assert_array_equal(matcher.normalizer.std, np.load(given).astype(np.float32))
+    given = recordings.array(f"t2m_evaluator/evaluator_{dataset.replace('humanml3d', 't2m')}_std.npy")
+    np.testing.assert_array_equal(matcher.normalizer.std, given.astype(np.float32))
     texts = matcher.embed_texts(as_captions(["a person walks", "a person jumps"]))
     assert texts.shape == (2, 512) and not torch.equal(texts[0], texts[1])
     assert complete(measured(dataset, "--motions", str(data / "new_joint_vecs")))
 
 
 @pytest.mark.usefixtures("no_text_model")
-def test_tmr(tmp_path: Path, shared: Path, manifest: Manifest, measured: Measured) -> None:
+def test_tmr(tmp_path: Path, recordings: Recordings, manifest: Manifest, measured: Measured) -> None:
     run = write_tmr(tmp_path / "run", manifest)
-    published = np.load(shared / "parity" / "tmr" / "normalizer_stats.npz")
+    published = recordings.arrays("tmr/normalizer_stats.npz")
     for name in ("mean", "std"):  # TMR saves them as tensors
         torch.save(torch.from_numpy(published[f"tmr_humanml3d_{name}"]), tmp_path / f"{name}.pt")
     main(["convert", "tmr", str(run), str(tmp_path / "out")])

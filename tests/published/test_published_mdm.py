@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from parity_table import parity, same_layout
-from safetensors.torch import load_file
+from recordings import Numbers, Recordings, each, numbered
 from torch import Tensor
 
 from sopo.batch import length_mask
-from sopo.diffusion.schedule import Diffusion, Sampling
+from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import NoiseDraw
 from sopo.generators.mdm import MDM, frame_error
 from sopo.motion.normalize import Normalizer
+from sopo.published import mdm as published
 from sopo.published.mdm import config_from_published, mdm_from_published, rename_published
 from sopo.text.encoder import TextEmbedding
+from sopo.text.hashed import HashedWords
 
-ATOL = 2e-5
-TOY = "diffusion_training_loss_toy.npz"
-Numbers = dict[str, Tensor]
+FORWARD, SAMPLED = 1e-5, 1e-4  # of the largest number: of one pass, and after many steps
+Build = Callable[..., MDM]
+
+pytestmark = pytest.mark.usefixtures("float64")
+each_network = each(
+    "name",
+    "mdm/tiny_*.safetensors",
+    "mdm/tiny_trans_enc_clip",
+    "mdm/tiny_trans_enc_clip_kit",
+    "mdm/tiny_trans_dec_clip",
+    "mdm/tiny_trans_dec_bert",
+)
 
 
-def numbers(shared: Path, name: str) -> Numbers:
-    with np.load(shared / "parity" / "mdm" / name, allow_pickle=False) as file:
-        return {key: torch.from_numpy(file[key]) for key in file.files if file[key].dtype.kind != "U"}
+@pytest.fixture
+def tiny(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> Build:
+    """A tiny released model by its name; its text vectors may have a width of none of the encoders."""
 
+    def build(name: str, **settings: bool | int) -> MDM:
+        tensors = recordings.weights(f"{name}.safetensors")
+        width = tensors["embed_text.weight"].shape[1]
+        encoder = "distilbert" if name.endswith("bert") else "clip-vit-b32-22"
+        monkeypatch.setattr(published, "TEXT_ENCODERS", {width: encoder})
+        monkeypatch.setattr("sopo.generators.mdm.text_encoder", lambda name: HashedWords(width))
+        config = config_from_published(tensors, **settings)  # type: ignore[arg-type]
+        config = dataclasses.replace(config, heads=recordings.setting(name, "num_heads", config.heads))
+        plain = Normalizer(torch.zeros(config.features), torch.ones(config.features))
+        return mdm_from_published(tensors, config, plain)
 
-def tiny(shared: Path, name: str, **settings: bool) -> MDM:
-    tensors = load_file(shared / "parity" / "mdm" / f"{name}.safetensors")
-    config = config_from_published(tensors, **settings)
-    plain = Normalizer(torch.zeros(config.features), torch.ones(config.features))
-    return mdm_from_published(tensors, config, plain)
+    return build
 
 
 def frames_first(x: Tensor) -> Tensor:
@@ -49,9 +65,9 @@ def condition(io: Numbers) -> TextEmbedding:
     if "bert_embed" in io:
         tokens, mask = io["bert_embed"].transpose(0, 1), ~io["bert_pad_mask"]
         return TextEmbedding(tokens, mask, tokens.mean(1))
-    pooled = io["clip_embed"][0]
+    rows, width = io["clip_embed"][0].shape
     # CLIP's tokens play no part: fill them so that reading them would show.
-    return TextEmbedding(torch.full((len(pooled), 4, 512), 9.0), torch.ones(len(pooled), 4, dtype=torch.bool), pooled)
+    return TextEmbedding(torch.full((rows, 4, width), 9.0), torch.ones(rows, 4, dtype=torch.bool), io["clip_embed"][0])
 
 
 @torch.no_grad()
@@ -64,59 +80,58 @@ def both_passes(model: MDM, io: Numbers) -> tuple[Tensor, Tensor]:
     return with_text, without
 
 
-CASES = [
-    ("tiny_trans_enc_clip", None, False),
-    ("tiny_trans_enc_clip", None, True),
-    ("tiny_trans_enc_clip_kit", None, False),
-    *[
-        (name, step, masked)
-        for name in ("tiny_trans_dec_clip", "tiny_trans_dec_bert")
-        for step in (0, 1)
-        for masked in (False, True)
-    ],
-]
+def cases(io: Numbers) -> list[tuple[str, bool, bool]]:
+    """What was recorded of a network: the suffix of its keys, is the step a token, are frames masked."""
+    plain = [(f"maskframes{masked}", False, bool(masked)) for _, masked in numbered(io, "cond_maskframes{}")]
+    found = numbered(io, "cond_etd{}_maskframes{}")
+    return plain + [(f"etd{step}_maskframes{masked}", bool(step), bool(masked)) for _, step, masked in found]
 
 
-@pytest.mark.parametrize(("name", "step_token", "masked"), CASES)
-def test_forward_passes(shared: Path, name: str, step_token: int | None, masked: bool) -> None:
-    model = tiny(shared, name, mask_frames=masked, step_token=bool(step_token))
-    io = numbers(shared, f"{name}_io.npz")
-    suffix = f"maskframes{masked:d}" if step_token is None else f"etd{step_token}_maskframes{masked:d}"
-    with_text, without = both_passes(model, io)
-    parity(f"mdm/{name}: forward", with_text, frames_first(io[f"cond_{suffix}"]), ATOL)
-    parity(f"mdm/{name}: forward", without, frames_first(io[f"uncond_{suffix}"]), ATOL)
-    if f"cfg_{suffix}" in io:
-        guided = without + io["cfg_scale"][:, None, None] * (with_text - without)
-        parity(f"mdm/{name}: guided", guided, frames_first(io[f"cfg_{suffix}"]), ATOL)
+@each_network
+def test_forward_passes(recordings: Recordings, tiny: Build, name: str) -> None:
+    io = recordings.numbers(f"{name}_io.npz")
+    assert cases(io)
+    for suffix, step_token, masked in cases(io):
+        with_text, without = both_passes(tiny(name, mask_frames=masked, step_token=step_token), io)
+        parity(f"{name}: forward", with_text, frames_first(io[f"cond_{suffix}"]), FORWARD)
+        parity(f"{name}: forward", without, frames_first(io[f"uncond_{suffix}"]), FORWARD)
+        if f"cfg_{suffix}" in io:
+            guided = without + io["cfg_scale"][:, None, None] * (with_text - without)
+            parity(f"{name}: guided", guided, frames_first(io[f"cfg_{suffix}"]), FORWARD)
 
 
-@pytest.mark.parametrize("step_token", [False, True])
-def test_the_code_before_2025_put_the_text_into_the_step_token(shared: Path, step_token: bool) -> None:
-    settings = {"mask_frames": False, "step_token": step_token, "text_in_step_token": step_token}
-    model = tiny(shared, "tiny_trans_dec_clip", **settings)
-    recorded = numbers(shared, "tiny_trans_dec_clip_legacy_out.npz")[f"legacy_cond_etd{step_token:d}"]
-    with_text, _ = both_passes(model, numbers(shared, "tiny_trans_dec_clip_io.npz"))
-    parity("mdm/tiny_trans_dec_clip_legacy_out", with_text, frames_first(recorded), ATOL)
+def test_the_code_before_2025_put_the_text_into_the_step_token(recordings: Recordings, tiny: Build) -> None:
+    name = "mdm/tiny_trans_dec_clip"
+    legacy, io = recordings.numbers(f"{name}_legacy_out.npz"), recordings.numbers(f"{name}_io.npz")
+    for key, step in numbered(legacy, "legacy_cond_etd{}"):
+        settings = {"mask_frames": False, "step_token": bool(step), "text_in_step_token": bool(step)}
+        with_text, _ = both_passes(tiny(name, **settings), io)
+        parity(f"{name}_legacy_out", with_text, frames_first(legacy[key]), FORWARD)
 
 
 @torch.no_grad()
-def test_the_step_as_a_token_of_the_text(shared: Path) -> None:
+def test_the_step_as_a_token_of_the_text(recordings: Recordings, tiny: Build) -> None:
     """No release attends to the step beside the words (emb_policy concat); the same layers do it all the same."""
-    model, io = tiny(shared, "tiny_trans_dec_bert"), numbers(shared, "tiny_trans_dec_bert_io.npz")
-    time = model.embed_step(io["timesteps"])[:, None]
-    for side, keep in (("cond", True), ("uncond", False)):
-        memory, padding = model.read(condition(io), torch.full((3,), keep))
-        # Our memory gets the step added to every token.
-        memory = torch.cat([torch.zeros_like(time), memory - time], dim=1)
-        padding = torch.cat([torch.zeros_like(padding[:, :1]), padding], dim=1)
-        out = model.denoise(frames_first(io["x"]), io["timesteps"], io["lengths"], memory, padding)
-        recorded = frames_first(io[f"{side}_etd0_maskframes1_policyconcat"])
-        parity("mdm/tiny_trans_dec_bert: concat", out, recorded, ATOL)
+    name = "mdm/tiny_trans_dec_bert"
+    io = recordings.numbers(f"{name}_io.npz")
+    found = list(numbered(io, "cond_etd{}_maskframes{}_policyconcat"))
+    assert found
+    for key, step, masked in found:
+        model = tiny(name, mask_frames=bool(masked), step_token=bool(step))
+        time = model.embed_step(io["timesteps"])[:, None]
+        for side, keep in (("cond", True), ("uncond", False)):
+            memory, padding = model.read(condition(io), torch.full((len(time),), keep))
+            # Our memory gets the step added to every token.
+            memory = torch.cat([torch.zeros_like(time), memory - time], dim=1)
+            padding = torch.cat([torch.zeros_like(padding[:, :1]), padding], dim=1)
+            out = model.denoise(frames_first(io["x"]), io["timesteps"], io["lengths"], memory, padding)
+            parity(f"{name}: concat", out, frames_first(io[key.replace("cond", side, 1)]), FORWARD)
 
 
 @torch.no_grad()
-def test_every_stage_of_the_encoder(shared: Path) -> None:
-    model, io = tiny(shared, "tiny_trans_enc_clip", mask_frames=False), numbers(shared, "tiny_trans_enc_clip_io.npz")
+def test_every_stage_of_the_encoder(recordings: Recordings, tiny: Build) -> None:
+    name = "mdm/tiny_trans_enc_clip"
+    model, io = tiny(name, mask_frames=False), recordings.numbers(f"{name}_io.npz")
     seen: dict[str, Tensor] = {}
     assert isinstance(model.transformer, torch.nn.TransformerEncoder)
     watched = {f"layer{i}_out": layer for i, layer in enumerate(model.transformer.layers)}
@@ -126,7 +141,7 @@ def test_every_stage_of_the_encoder(shared: Path) -> None:
     model.denoise(frames_first(io["x"]), io["timesteps"], io["lengths"], *model.read(condition(io)))
     seen["time_emb"] = seen["time_emb"][:, None]
     for stage, out in seen.items():
-        parity("mdm/tiny_trans_enc_clip: stages", out.transpose(0, 1), io[f"dbg_{stage}"], ATOL)
+        parity(f"{name}: stages", out.transpose(0, 1), io[f"dbg_{stage}"], FORWARD)
 
 
 class Recorded:
@@ -140,47 +155,53 @@ class Recorded:
         return noise.reshape(len(noise), *shape)
 
 
-def test_fifty_guided_ddpm_steps(shared: Path) -> None:
-    model = tiny(shared, "tiny_trans_enc_clip", mask_frames=False)
-    io = numbers(shared, "diffusion_sampling_tiny_mdm_cfg_T50.npz")
-    noise = [frames_first(part.float()) for part in (io["x_T"], *io["noise_in_call_order_fp16"])]
+def test_guided_ddpm_steps(recordings: Recordings, tiny: Build) -> None:
+    name = "mdm/diffusion_sampling_tiny_mdm_cfg"
+    io = recordings.numbers(f"{name}_T*.npz")
+    drawn, start = io["noise_in_call_order_fp16"], frames_first(io["x_T"])
+    model = tiny("mdm/tiny_trans_enc_clip", mask_frames=False, diffusion_steps=len(drawn))
+    draws = Recorded([start, *map(frames_first, drawn)])
     visited: list[Tensor] = []
     denoise = model.denoise
-    model.denoise = lambda x, *rest: (visited.append(x), denoise(x, *rest))[1]  # type: ignore[method-assign]
-    length = torch.tensor([8, 8])
-    final = model.sample(condition(io), length, 8, Recorded(noise), Sampling("ddpm", 0, 2.5), K=1)  # type: ignore[arg-type]
-    for call, key in ((1, "x_after_call_0"), (25, "x_after_call_24")):
-        parity("mdm/diffusion_sampling_tiny_mdm_cfg_T50", visited[call][:2], frames_first(io[key]), 1e-3)
-    parity("mdm/diffusion_sampling_tiny_mdm_cfg_T50", final, frames_first(io["x_final"]), 1e-3)
+    model.denoise = lambda x, *rest: (visited.append(x[: len(start)]), denoise(x, *rest))[1]  # type: ignore[method-assign]
+    (rows, frames, _), how = start.shape, Sampling("ddpm", 0, float(io["scale"]))
+    final = model.sample(condition(io), torch.full((rows,), frames), frames, draws, how, K=1)  # type: ignore[arg-type]
+    for key, call in numbered(io, "x_after_call_{}"):
+        parity(name, [*visited, final][call + 1], frames_first(io[key]), SAMPLED)
+    parity(name, final, frames_first(io["x_final"]), SAMPLED)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_loss_and_its_gradients(shared: Path, masked: bool) -> None:
-    model = tiny(shared, "tiny_trans_enc_clip", mask_frames=masked)
-    io = numbers(shared, "diffusion_training_loss_tiny_mdm.npz")
+def trained_steps(drawn: Tensor) -> int:
+    """MDM has models of 50 steps and of 1000; a recorded loss shows the steps drawn alone."""
+    return 50 if drawn.max() < 50 else 1000
+
+
+@pytest.mark.parametrize("masked", [0, 1])
+def test_loss_and_its_gradients(recordings: Recordings, tiny: Build, masked: int) -> None:
+    name, prefix = "mdm/diffusion_training_loss_tiny_mdm", f"maskframes{masked}/"
+    io = recordings.numbers(f"{name}.npz")
+    model = tiny("mdm/tiny_trans_enc_clip", mask_frames=bool(masked), diffusion_steps=trained_steps(io["t"]))
     draw = NoiseDraw(io["t"], frames_first(io["noise"]))
     error = model.nll(frames_first(io["x0"]), io["lengths"], condition(io), draw)
-    prefix = f"maskframes{masked:d}/"
-    parity("mdm/diffusion_training_loss_tiny_mdm: loss", error, io[prefix + "loss_per_sample"], rtol=1e-4)
+    parity(f"{name}: loss", error, io[prefix + "loss_per_sample"], SAMPLED)
     error.mean().backward()
-    with np.load(shared / "parity" / "mdm" / "diffusion_training_loss_tiny_mdm.npz", allow_pickle=False) as file:
-        names = file[prefix + "grad_norm_names"].tolist()
+    names = recordings.arrays(f"{name}.npz")[prefix + "grad_norm_names"].tolist()
     own = {key: parameter.grad for key, parameter in model.named_parameters()}
     ours = rename_published({name: torch.tensor(i) for i, name in enumerate(names)})
     assert ours.keys() == own.keys()
-    for key, index in ours.items():
-        recorded = io[prefix + "grad_norms"][index]
-        parity("mdm/diffusion_training_loss_tiny_mdm: gradient norms", own[key].norm(), recorded, rtol=1e-4)
+    norms = torch.stack([own[key].norm() for key in ours])  # type: ignore[union-attr]
+    parity(f"{name}: gradient norms", norms, io[prefix + "grad_norms"], SAMPLED)
     full = {key.removeprefix(prefix + "grad/"): grad for key, grad in io.items() if key.startswith(prefix + "grad/")}
     for key, gradient in rename_published(full).items():
-        parity("mdm/diffusion_training_loss_tiny_mdm: gradients", own[key], gradient, 1e-6, 1e-4)
+        parity(f"{name}: gradients", own[key], gradient, SAMPLED)
 
 
-def test_loss_without_a_network(shared: Path) -> None:
+def test_loss_without_a_network(recordings: Recordings) -> None:
     """Also of clips of one frame and of none; the loss of velocities, which no release uses, by the same means."""
-    io = {key: frames_first(x) if x.ndim == 4 and x.shape[1] > 1 else x for key, x in numbers(shared, TOY).items()}
+    toy = recordings.numbers("mdm/diffusion_training_loss_toy.npz")
+    io = {key: frames_first(x) if x.ndim == 4 and x.shape[1] > 1 else x for key, x in toy.items()}
     x, length = io["x0"], io["lengths"]
-    noisy = Diffusion(50).add_noise(x, io["noise"], io["t"])
+    noisy = Diffusion(trained_steps(io["t"])).add_noise(x, io["noise"], io["t"])
     out = io["A"] * noisy + 0.02 * io["t"][:, None, None] + io["C"][:, 0].T
     error = frame_error(out, x, length)
     # Of all features but the last, between frames that are both valid.
@@ -194,13 +215,15 @@ def test_loss_without_a_network(shared: Path) -> None:
         "masked_l2_x0_other": frame_error(x, io["other"], length),
     }
     for name, ours in found.items():
-        parity("mdm/diffusion_training_loss_toy", ours, io[name], 1e-8, 1e-4)
+        parity("mdm/diffusion_training_loss_toy", ours, io[name], FORWARD)
 
 
-def test_table_of_positions_is_the_released_one(shared: Path) -> None:
-    tensors = load_file(shared / "parity" / "mdm" / "tiny_trans_enc_clip.safetensors")
-    model = tiny(shared, "tiny_trans_enc_clip")
-    parity("mdm/tiny_trans_enc_clip: positions", model.positions, tensors["sequence_pos_encoder.pe"][:, 0], 1e-6)
+@each_network
+def test_table_of_positions_is_the_released_one(recordings: Recordings, tiny: Build, name: str) -> None:
+    released = recordings.weights(f"{name}.safetensors")["sequence_pos_encoder.pe"][:, 0]
+    # A frequency's last bit is a part of 6e-8 of each angle, whichever way a CPU rounds it.
+    angle = torch.arange(1.0, len(released) + 1)[:, None]
+    parity(f"{name}: positions", tiny(name).positions / angle, released / angle, 2.5e-7)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +235,8 @@ def test_table_of_positions_is_the_released_one(shared: Path) -> None:
         "kit_trans_enc_512_clip",
     ],
 )
-def test_every_key_of_a_full_size_release_finds_its_place(shared: Path, name: str) -> None:
-    manifest = json.loads((shared / "parity" / "mdm" / "manifests.json").read_text())[name]
+def test_every_key_of_a_full_size_release_finds_its_place(recordings: Recordings, name: str) -> None:
+    manifest = recordings.json("mdm/manifests.json")[name]
     with torch.device("meta"):
         tensors = {key: torch.empty(entry["shape"]) for key, entry in manifest["state_dict"].items()}
     config = config_from_published(tensors)
@@ -224,31 +247,31 @@ def test_every_key_of_a_full_size_release_finds_its_place(shared: Path, name: st
     same_layout(f"mdm/manifests: {name}", own, {key: {"shape": list(t.shape)} for key, t in renamed.items()})
 
 
-def test_defaults_are_the_released_sizes(shared: Path) -> None:
-    manifest = json.loads((shared / "parity" / "mdm" / "manifests.json").read_text())["humanml_trans_enc_512_clip"]
+def test_defaults_are_the_released_sizes(recordings: Recordings) -> None:
+    manifest = recordings.json("mdm/manifests.json")["humanml_trans_enc_512_clip"]
     with torch.device("meta"):
         tensors = {key: torch.empty(entry["shape"]) for key, entry in manifest["state_dict"].items()}
     default = MDM.Config()
     assert config_from_published(tensors) == dataclasses.replace(default, pooled_text=True)
 
 
-def test_decoder_by_tokens_ignores_padded_text(shared: Path) -> None:
-    model = tiny(shared, "tiny_trans_dec_bert")
-    io = numbers(shared, "tiny_trans_dec_bert_io.npz")
+@each("name", "mdm/tiny_*_bert.safetensors", "mdm/tiny_trans_dec_bert")
+def test_padded_text_is_ignored(recordings: Recordings, tiny: Build, name: str) -> None:
+    model, io = tiny(name), recordings.numbers(f"{name}_io.npz")
     spoilt = io | {"bert_embed": torch.where(io["bert_pad_mask"].T[..., None], 7.0, io["bert_embed"])}
-    valid = length_mask(io["lengths"], 20)
+    valid = length_mask(io["lengths"], io["x"].shape[-1])
     torch.testing.assert_close(both_passes(model, io)[0][valid], both_passes(model, spoilt)[0][valid])
 
 
-def test_weights_of_something_else_are_refused(shared: Path) -> None:
-    tensors = load_file(shared / "parity" / "mdm" / "tiny_trans_enc_clip.safetensors")
-    config = config_from_published(tensors)
-    plain = Normalizer(torch.zeros(263), torch.ones(263))
+def test_weights_of_something_else_are_refused(recordings: Recordings, tiny: Build) -> None:
+    tensors = recordings.weights("mdm/tiny_trans_enc_clip.safetensors")
+    config = tiny("mdm/tiny_trans_enc_clip").config
+    plain = Normalizer(torch.zeros(config.features), torch.ones(config.features))
     with pytest.raises(UserError, match="no text-to-motion MDM"):
         config_from_published({"weight": torch.zeros(1)})
     with pytest.raises(UserError, match="embed_action"):
         rename_published(tensors | {"embed_action.action_embedding": torch.zeros(1)})
     with pytest.raises(UserError, match="missing"):
         mdm_from_published({k: v for k, v in tensors.items() if "linear1" not in k or ".0." in k}, config, plain)
-    with pytest.raises(UserError, match=r"is \[3\], expected \[263\]"):
+    with pytest.raises(UserError, match=rf"is \[3\], expected \[{config.features}\]"):
         mdm_from_published(tensors | {"output_process.poseFinal.bias": torch.zeros(3)}, config, plain)

@@ -2,124 +2,132 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from parity_table import parity, same_layout
-from safetensors.torch import load_file
+from recordings import Numbers, Recordings, each, numbered
 from torch import Tensor
 
-from sopo.diffusion.schedule import Diffusion, Prediction, Sampling
+from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.settings import Prediction, Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import NoiseDraw
 from sopo.generators.mld import MLD
 from sopo.motion.normalize import Normalizer
-from sopo.published.mld import mld_config_from_published, mld_from_published, rename_published_mld
+from sopo.published.mld import HEADS, mld_config_from_published, mld_from_published, rename_published_mld
 from sopo.text.encoder import TextEmbedding
 from sopo.text.hashed import HashedWords
 
-ATOL = 1e-5
-Numbers = dict[str, Tensor]
-EACH = pytest.mark.parametrize(
-    ("system", "variant"), [("mld", "L1"), ("mld", "L2"), ("mld_star", "v1"), ("mld_star", "v2")]
+FORWARD, SAMPLED = 1e-5, 1e-4  # of the largest number: of one pass, and after many steps
+pytestmark = pytest.mark.usefixtures("float64")
+each_vae = each(
+    "vae",
+    "mld*/tiny_vae_*.safetensors",
+    "mld/tiny_vae_L1",
+    "mld/tiny_vae_L2",
+    "mld_star/tiny_vae_v1",
+    "mld_star/tiny_vae_v2",
 )
 
 
-def numbers(shared: Path, system: str, name: str) -> Numbers:
-    with np.load(shared / "parity" / system / f"{name}.npz", allow_pickle=False) as file:
-        return {key: torch.from_numpy(file[key]) for key in file.files if file[key].dtype.kind != "U"}
-
-
 @pytest.fixture
-def tiny_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny models read text vectors of 24; nothing of the real encoders is needed."""
-    monkeypatch.setattr("sopo.generators.mld.text_encoder", lambda name: HashedWords(24))
-
-
-def tiny(shared: Path, system: str, variant: str) -> MLD:
+def tiny(recordings: Recordings, vae: str, monkeypatch: pytest.MonkeyPatch) -> MLD:
+    """The tiny released model of a VAE and its denoiser, whose text vectors have a width of none of the encoders."""
     tensors: Numbers = {}
-    for part in ("vae", "denoiser"):
-        file = shared / "parity" / system / f"tiny_{part}_{variant}.safetensors"
-        tensors |= {f"{part}.{key}": tensor for key, tensor in load_file(file).items()}
-    config = mld_config_from_published(tensors, star=system == "mld_star")
+    networks = {"vae": vae, "denoiser": vae.replace("vae", "denoiser")}
+    for part, network in networks.items():
+        tensors |= {f"{part}.{key}": tensor for key, tensor in recordings.weights(f"{network}.safetensors").items()}
+    text = HashedWords(tensors["denoiser.emb_proj.1.weight"].shape[1])
+    monkeypatch.setattr("sopo.generators.mld.text_encoder", lambda name: text)
+    config = mld_config_from_published(tensors, star=vae.startswith("mld_star/"))
+    heads = {part: recordings.setting(network, "num_heads", HEADS) for part, network in networks.items()}
+    own = dataclasses.replace(config.vae, heads=heads["vae"])
+    steps = scheduler(recordings, vae.partition("/")[0], "num_train_timesteps", 1000)
+    config = dataclasses.replace(config, heads=heads["denoiser"], vae=own, diffusion_steps=steps)
     plain = Normalizer(torch.zeros(config.features), torch.ones(config.features))
     return mld_from_published(tensors, config, plain)
 
 
+def scheduler(recordings: Recordings, folder: str, name: str, published: int) -> int:
+    """A number of ``configs.json`` about the scheduler of ``mld`` or ``mld_star``, which say it in two ways."""
+    old = recordings.setting(f"{folder}/scheduler", "scheduler", {})
+    trained = old.get("params", recordings.setting(f"{folder}/scheduler_ddim", "params", {}))
+    return {**old, **trained}.get(name, published)
+
+
 def pooled(vectors: Tensor) -> TextEmbedding:
     """Recorded [B, 1, E] vectors; the tokens play no part, so they are filled with what would show."""
-    return TextEmbedding(
-        torch.full((len(vectors), 3, 24), 9.0), torch.ones(len(vectors), 3, dtype=torch.bool), vectors[:, 0]
-    )
+    rows, _, width = vectors.shape
+    return TextEmbedding(torch.full((rows, 3, width), 9.0), torch.ones(rows, 3, dtype=torch.bool), vectors[:, 0])
 
 
-def token_first(z: Tensor) -> Tensor:
-    return z.transpose(0, 1)
+def recording(vae: str, name: str) -> str:
+    """Of a VAE its other recordings: "mld/tiny_vae_L1", "sample_tiny" -> "mld/sample_tiny_L1"."""
+    folder, _, file = vae.rpartition("/")
+    return f"{folder}/{name}_{file.rpartition('_')[2]}"
 
 
-@EACH
-@pytest.mark.usefixtures("tiny_text")
+@each_vae
 @torch.no_grad()
-def test_vae(shared: Path, system: str, variant: str) -> None:
-    model, io = tiny(shared, system, variant), numbers(shared, system, f"tiny_vae_{variant}_io")
-    name = f"{system}/tiny_vae_{variant}_io"
-    mu, std = model.vae.encode(io["features"], io["lengths"])
-    parity(name, mu, token_first(io["mu"]), ATOL)
-    parity(name, std, token_first(io["std"]), ATOL)
-    parity(name, 2 * std.log(), token_first(io["logvar"]), ATOL)
-    latent = io["latent"] if system == "mld_star" else token_first(io["latent"])
-    parity(name, mu + std * token_first(io["eps"]), latent, ATOL)
-    for z, expected in ((mu, io["decoded_from_mu"]), (latent, io["decoded_from_latent"])):
-        parity(name, model.vae.decode(z, io["lengths"], 20), expected, ATOL)
+def test_vae(recordings: Recordings, tiny: MLD, vae: str) -> None:
+    name, star = f"{vae}_io", vae.startswith("mld_star/")
+    io = recordings.numbers(f"{name}.npz")
+    mu, std = tiny.vae.encode(io["features"], io["lengths"])
+    moments = {key: io[key].transpose(0, 1) for key in ("mu", "std", "logvar", "eps")}
+    parity(name, mu, moments["mu"], FORWARD)
+    parity(name, std, moments["std"], FORWARD)
+    parity(name, 2 * std.log(), moments["logvar"], FORWARD)
+    latent = io["latent"] if star else io["latent"].transpose(0, 1)
+    parity(name, mu + std * moments["eps"], latent, FORWARD)
+    for z, expected in ((moments["mu"], io["decoded_from_mu"]), (latent, io["decoded_from_latent"])):
+        parity(name, tiny.vae.decode(z, io["lengths"], expected.shape[1]), expected, FORWARD)
 
 
-@EACH
-@pytest.mark.usefixtures("tiny_text")
+@each_vae
 @torch.no_grad()
-def test_denoiser(shared: Path, system: str, variant: str) -> None:
-    model, io = tiny(shared, system, variant), numbers(shared, system, f"tiny_denoiser_{variant}_io")
-    name = f"{system}/tiny_denoiser_{variant}_io"
-    text = model.read(pooled(io["text_emb"]))
-    parity(name, text, io["text_proj"].transpose(0, 1), ATOL)
-    sines, cosines = model.embed_step.table[io["timesteps"]].unflatten(1, (-1, 2)).unbind(2)
-    parity(f"{name}: sinusoid", torch.cat([cosines, sines], dim=1), io["time_proj"], ATOL)
-    parity(name, model.embed_step(io["timesteps"]), io["time_embedding"], ATOL)
-    parity(name, model.denoise(io["sample"], io["timesteps"], text), io["eps_pred"], ATOL)
-    if "text_emb_3tok" in io:  # several vectors for a text: no release has them
-        several = model.embed_text(io["text_emb_3tok"].relu())
-        parity(name, model.denoise(io["sample"], io["timesteps"], several), io["eps_pred_3tok"], ATOL)
-    step = io["cfg_timestep"].expand(2)
+def test_denoiser(recordings: Recordings, tiny: MLD, vae: str) -> None:
+    name = f"{vae.replace('vae', 'denoiser')}_io"
+    io = recordings.numbers(f"{name}.npz")
+    text = tiny.read(pooled(io["text_emb"]))
+    parity(name, text, io["text_proj"].transpose(0, 1), FORWARD)
+    sines, cosines = tiny.embed_step.table[io["timesteps"]].unflatten(1, (-1, 2)).unbind(2)
+    angle = 2.5e-7 * (1 + float(io["timesteps"].max()))  # what a rounding of the frequency makes of it
+    parity(f"{name}: sinusoid", torch.cat([cosines, sines], dim=1), io["time_proj"], angle)
+    parity(name, tiny.embed_step(io["timesteps"]), io["time_embedding"], FORWARD + angle)
+    parity(name, tiny.denoise(io["sample"], io["timesteps"], text), io["eps_pred"], FORWARD + angle)
+    for key, count in numbered(io, "text_emb_{}tok"):  # several vectors for a text: no release has them
+        several = tiny.embed_text(io[key].relu())
+        predicted = tiny.denoise(io["sample"], io["timesteps"], several)
+        parity(name, predicted, io[f"eps_pred_{count}tok"], FORWARD + angle)
+    step = io["cfg_timestep"].expand(len(io["cfg_sample"]))
     without, with_text = (
-        model.denoise(io["cfg_sample"], step, model.read(pooled(io[f"cfg_{side}_emb"]))) for side in ("uncond", "text")
+        tiny.denoise(io["cfg_sample"], step, tiny.read(pooled(io[f"cfg_{side}_emb"]))) for side in ("uncond", "text")
     )
-    parity(name, without, io["cfg_pred_uncond"], ATOL)
-    parity(name, with_text, io["cfg_pred_text"], ATOL)
+    parity(name, without, io["cfg_pred_uncond"], FORWARD + angle)
+    parity(name, with_text, io["cfg_pred_text"], FORWARD + angle)
     guided = without + io["cfg_scale"] * (with_text - without)
-    parity(f"{name}: guided", guided, io["cfg_pred_guided"], 2e-5)
+    parity(f"{name}: guided", guided, io["cfg_pred_guided"], FORWARD + angle)
 
 
-@EACH
-@pytest.mark.usefixtures("tiny_text")
-def test_error_is_the_published_loss_of_each_sample(shared: Path, system: str, variant: str) -> None:
-    if variant == "L2":
-        pytest.skip("no training step was recorded for two tokens")
-    model, io = tiny(shared, system, variant), numbers(shared, system, f"train_step_{variant}")
-    name, step, text = f"{system}/train_step_{variant}", io["timesteps"].long(), model.read(pooled(io["text_emb"]))
-    latent = io["latent"] if system == "mld_star" else token_first(io["latent_seq_first"])
-    noisy = model.diffusion.add_noise(latent, io["noise"], step)
-    said = model.denoise(noisy, step, text)
-    level = model.diffusion.alpha_bar[step].float()[:, None, None]
+@each_vae
+def test_error_is_the_published_loss_of_each_sample(recordings: Recordings, tiny: MLD, vae: str) -> None:
+    name = recording(vae, "train_step")
+    io = recordings.numbers(f"{name}.npz")
+    step, text = io["timesteps"], tiny.read(pooled(io["text_emb"]))
+    latent = io["latent"] if "latent" in io else io["latent_seq_first"].transpose(0, 1)
+    noisy = tiny.diffusion.add_noise(latent, io["noise"], step)
+    said = tiny.denoise(noisy, step, text)
+    level = tiny.diffusion.alpha_bar[step][:, None, None]
     ours = {"noisy": noisy, "noise_pred": said, "x0_pred": (noisy - (1 - level).sqrt() * said) / level.sqrt()}
     for key in ours.keys() & io.keys():
-        parity(name, ours[key], io[key], ATOL)
-    error = model.error(latent, NoiseDraw(step, io["noise"]), text)
-    parity(f"{name}: loss", error, io["mse_per_sample"], ATOL)
-    parity(f"{name}: loss", error.mean(), io["mse"], ATOL)
+        parity(name, ours[key], io[key], SAMPLED)
+    error = tiny.error(latent, NoiseDraw(step, io["noise"]), text)
+    parity(f"{name}: loss", error, io["mse_per_sample"], SAMPLED)
+    parity(f"{name}: loss", error.mean(), io["mse"], SAMPLED)
 
 
 class Recorded:
@@ -132,68 +140,77 @@ class Recorded:
         return self.noise[:, None]
 
 
-@EACH
-@pytest.mark.parametrize("steps", [50, 10])
-@pytest.mark.usefixtures("tiny_text")
+@each_vae
 @torch.no_grad()
-def test_guided_sampling(shared: Path, system: str, variant: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, io = tiny(shared, system, variant), numbers(shared, system, f"sample_tiny_{variant}")
-    name = f"{system}/sample_tiny_{variant}"
-    empty = model.read(pooled(io["uncond_emb"]))
-    monkeypatch.setattr(model, "nothing", lambda count: empty)
-    draws = Recorded(io["noise"])
+def test_guided_sampling(recordings: Recordings, tiny: MLD, vae: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = recording(vae, "sample_tiny")
+    io = recordings.numbers(f"{name}.npz")
+    rows, frames = len(io["noise"]), io["decoded_cfg"].shape[1]
+    empty = tiny.read(pooled(io["uncond_emb"]))
+    monkeypatch.setattr(tiny, "nothing", lambda count: empty)
     visited: list[Tensor] = []
-    denoise = model.denoise
-    monkeypatch.setattr(model, "denoise", lambda x, *rest: (visited.append(x[:2]), denoise(x, *rest))[1])
+    denoise = tiny.denoise
+    monkeypatch.setattr(tiny, "denoise", lambda x, *rest: (visited.append(x[:rows]), denoise(x, *rest))[1])
 
-    def drawn(sampling: Sampling) -> tuple[Tensor, Tensor]:
-        """The last latents, and all on the way to them."""
+    def latents(steps: int, guidance: float) -> Tensor:
+        """All latents from the start to the end."""
         visited.clear()
-        z = model.sample(pooled(io["text_emb"]), io["lengths"], 20, draws, sampling, K=1)  # type: ignore[arg-type]
-        return z, torch.stack([*visited, z])
+        sampling = Sampling("ddim", steps, guidance)
+        z = tiny.sample(pooled(io["text_emb"]), io["lengths"], frames, Recorded(io["noise"]), sampling, K=1)  # type: ignore[arg-type]
+        return torch.stack([*visited, z])
 
-    z, latents = drawn(Sampling("ddim", steps, float(io["cfg_scale"])))
-    parity(name, latents, io["latents_cfg" if steps == 50 else "latents_cfg_10"], 1e-3, 1e-4)
-    if steps == 50:
-        parity(name, model.decode(z, io["lengths"]), io["decoded_cfg"], 1e-3, 1e-4)
-        parity(name, drawn(Sampling("ddim", 50, 1.0))[1], io["latents_nocfg"], 1e-3, 1e-4)
+    guidance, steps = float(io["cfg_scale"]), len(io["timesteps"])
+    parity(name, latents(steps, guidance), io["latents_cfg"], SAMPLED)
+    parity(name, tiny.decode(io["latents_cfg"][-1], io["lengths"]), io["decoded_cfg"], SAMPLED)
+    parity(name, latents(steps, 1.0), io["latents_nocfg"], SAMPLED)
+    for key, steps in numbered(io, "latents_cfg_{}"):
+        parity(name, latents(steps, guidance), io[key], SAMPLED)
 
 
-def test_schedule(shared: Path) -> None:
-    io = numbers(shared, "mld", "scheduler")
-    diffusion = Diffusion(1000, "epsilon", "scaled-linear")
-    parity("mld/scheduler: betas, alpha-bar", diffusion.betas, io["betas"])
-    parity("mld/scheduler: betas, alpha-bar", diffusion.alpha_bar, io["alphas_cumprod"])
-    parity("mld/scheduler: betas, alpha-bar", diffusion.alpha_bar[0], io["final_alpha_cumprod"])
+# The schedule --------------------------------------------------------------------------------------------
+
+
+def steps_visited(diffusion: Diffusion, steps: int) -> list[int]:
+    visited: list[int] = []
+
+    def denoiser(x: Tensor, step: Tensor) -> Tensor:
+        visited.append(int(step[0]))
+        return x
+
+    diffusion.sample(denoiser, lambda: torch.zeros(1, 1), Sampling("ddim", steps, 1.0))
+    return visited
+
+
+def test_schedule(recordings: Recordings) -> None:
+    io = recordings.numbers("mld/scheduler.npz")
+    diffusion = Diffusion(len(io["betas"]), "epsilon", "scaled-linear")
+    parity("mld/scheduler: betas, alpha-bar", diffusion.betas, io["betas"], rtol=1e-6)
+    parity("mld/scheduler: betas, alpha-bar", diffusion.alpha_bar, io["alphas_cumprod"], rtol=1e-5)
+    parity("mld/scheduler: betas, alpha-bar", diffusion.alpha_bar[0], io["final_alpha_cumprod"], rtol=1e-6)
     noisy = diffusion.add_noise(io["addnoise_x0"], io["addnoise_noise"], io["addnoise_t"])
-    parity("mld/scheduler: noise", noisy, io["addnoise_xt"], 1e-6, 1e-6)
-    for steps in (5, 10, 20, 50, 100):
-        visited: list[int] = []
-
-        def denoiser(x: Tensor, step: Tensor, visited: list[int] = visited) -> Tensor:
-            visited.append(int(step[0]))
-            return x
-
-        diffusion.sample(denoiser, lambda: torch.zeros(1, 1), Sampling("ddim", steps, 1.0))
-        assert visited == io[f"timesteps_{steps}"].tolist()
+    parity("mld/scheduler: noise", noisy, io["addnoise_xt"], 1e-5)
+    for key, steps in numbered(io, "timesteps_{}"):
+        assert steps_visited(diffusion, steps) == io[key].tolist()
 
 
 @pytest.mark.parametrize(("prediction", "key"), [("epsilon", "eps"), ("sample", "sample")])
-@pytest.mark.parametrize("step", [981, 501, 21, 1])
-def test_single_steps(shared: Path, prediction: Prediction, key: str, step: int) -> None:
-    io, diffusion = numbers(shared, "mld", "scheduler"), Diffusion(1000, prediction, "scaled-linear")
+def test_single_steps(recordings: Recordings, prediction: Prediction, key: str) -> None:
+    io = recordings.numbers("mld/scheduler.npz")
+    diffusion = Diffusion(len(io["betas"]), prediction, "scaled-linear")
+    apart = diffusion.steps // scheduler(recordings, "mld", "num_inference_timesteps", 50)
+    for name, step in numbered(io, f"ddim_{key}_prev_t{{}}"):
 
-    def to(last: float) -> Tensor:
-        return diffusion.walk(lambda *_: io["step_model_output"], lambda: io["step_sample"], [step], last)
+        def to(last: float, step: int = step) -> Tensor:
+            return diffusion.walk(lambda *_: io["step_model_output"], lambda: io["step_sample"], [step], last)
 
-    after = float(diffusion.alpha_bar[max(0, step - 20)])
-    parity("mld/scheduler: steps", to(after), io[f"ddim_{key}_prev_t{step}"], ATOL)
-    if prediction == "epsilon":
-        parity("mld/scheduler: steps", to(1.0), io[f"ddim_eps_x0_t{step}"], ATOL)
+        after = float(diffusion.alpha_bar[max(0, step - apart)])
+        parity("mld/scheduler: steps", to(after), io[name], FORWARD)
+        if prediction == "epsilon":
+            parity("mld/scheduler: steps", to(1.0), io[f"ddim_eps_x0_t{step}"], FORWARD)
 
 
-def test_guided_trajectory_without_a_network(shared: Path) -> None:
-    io = numbers(shared, "mld", "sample_toy")
+def test_guided_trajectory_without_a_network(recordings: Recordings) -> None:
+    io = recordings.numbers("mld/sample_toy.npz")
 
     def epsilon(x: Tensor, step: Tensor, text: Tensor) -> Tensor:
         return 0.3 * x + 0.1 * torch.cos(step[0] / 100) + 0.05 * text.mean()
@@ -203,14 +220,15 @@ def test_guided_trajectory_without_a_network(shared: Path) -> None:
     def denoiser(x: Tensor, step: Tensor) -> Tensor:
         visited.append(x)
         sides = [
-            torch.cat([epsilon(x[i : i + 1], step, io[f"{side}_emb"][i]) for i in range(2)])
+            torch.cat([epsilon(x[i : i + 1], step, io[f"{side}_emb"][i]) for i in range(len(x))])
             for side in ("uncond", "text")
         ]
         return sides[0] + io["cfg_scale"] * (sides[1] - sides[0])
 
-    diffusion = Diffusion(1000, "epsilon", "scaled-linear")
-    z = diffusion.sample(denoiser, lambda: io["noise"], Sampling("ddim", 50, 7.5))
-    parity("mld/sample_toy", torch.stack([*visited, z]), io["latents"], 1e-4, 1e-4)
+    steps = len(io["timesteps"])
+    diffusion = Diffusion(scheduler(recordings, "mld", "num_train_timesteps", 1000), "epsilon", "scaled-linear")
+    z = diffusion.sample(denoiser, lambda: io["noise"], Sampling("ddim", steps, float(io["cfg_scale"])))
+    parity("mld/sample_toy", torch.stack([*visited, z]), io["latents"], SAMPLED)
 
 
 @pytest.mark.parametrize(
@@ -222,8 +240,8 @@ def test_guided_trajectory_without_a_network(shared: Path) -> None:
         ("mld_star", "manifest_humanml3d_v2"),
     ],
 )
-def test_manifests_load_without_a_missing_or_unexpected_key(shared: Path, system: str, manifest: str) -> None:
-    facts = json.loads((shared / "parity" / system / f"{manifest}.json").read_text())
+def test_manifests_load_without_a_missing_or_unexpected_key(recordings: Recordings, system: str, manifest: str) -> None:
+    facts = recordings.json(f"{system}/{manifest}.json")
     with torch.device("meta"):
         tensors = {
             f"{part}.{key}": torch.empty(entry["shape"])

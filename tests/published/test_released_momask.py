@@ -1,79 +1,54 @@
-"""Our MoMask under released weights gives the numbers of the released code: floats closely, tokens exactly."""
+"""Our MoMask under released weights gives the numbers of the released code: floats closely, tokens exactly.
+
+Which token is drawn is compared wherever the recorded numbers tell the first from the second by more than roundings do.
+Each draw of a whole generation then goes on from the recorded one.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable
-from pathlib import Path
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from parity_table import parity, same_layout
-from safetensors.torch import load_file
+from parity_table import parity, same_tokens
+from recordings import Numbers, Recordings, each, numbered
+from tiny_momask import NEAR, Build, clear
 from torch import Tensor
 
 from sopo.batch import length_mask
-from sopo.diffusion.schedule import Sampling
-from sopo.errors import UserError
-from sopo.generators import masked_transformer, residual_transformer
-from sopo.generators.masked_transformer import masked_ratio
-from sopo.generators.momask import MoMask, MoMaskConfig
-from sopo.generators.token_transformer import KEPT_LOGITS, extrapolate
-from sopo.motion.normalize import Normalizer
-from sopo.nn.gumbel import keep_top
-from sopo.published.momask import (
-    config_from_published,
-    length_estimator_from_published,
-    momask_from_published,
-    rename_rvq,
-    rename_transformer,
-)
+from sopo.diffusion.settings import Sampling
+from sopo.generators import token_transformer
+from sopo.generators.masked_transformer import masking_schedule
+from sopo.generators.token_transformer import extrapolate
+from sopo.nn.gumbel import gumbel, keep_top
 from sopo.text.encoder import TextEmbedding
 
-Numbers = dict[str, Tensor]
-each_sharing = pytest.mark.parametrize("sharing", ["sw", "nosw"])
+pytestmark = pytest.mark.usefixtures("float64")
+each_sharing = each(
+    "network",
+    "momask/tiny_residual_transformer_*.safetensors",
+    "momask/tiny_residual_transformer_sw",
+    "momask/tiny_residual_transformer_nosw",
+)
+each_base = each(
+    "name", "momask/generate_mask_*.npz", "momask/generate_mask_gumbel", "momask/generate_mask_categorical"
+)
 
 
-def numbers(shared: Path, name: str) -> Numbers:
-    with np.load(shared / "parity" / "momask" / f"{name}.npz", allow_pickle=False) as file:
-        return {key: torch.from_numpy(file[key]) for key in file.files}
-
-
-def weights(shared: Path, sharing: str = "sw") -> tuple[Numbers, Numbers, Numbers]:
-    folder = shared / "parity" / "momask"
-    names = ("tiny_rvqvae", "tiny_mask_transformer", f"tiny_residual_transformer_{sharing}")
-    rvq, masked, residual = (load_file(folder / f"{name}.safetensors") for name in names)
-    return rvq, masked, residual
-
-
-class Given:
-    """Stands for the text encoder of the tiny weights, whose width is none of a real one's."""
-
-    width = 20
-
-
-@pytest.fixture
-def tiny(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MoMask]:
-    """The tiny released model, its residual transformer with or without shared weights."""
-    monkeypatch.setattr("sopo.generators.momask.text_encoder", lambda name: Given())
-
-    def build(sharing: str = "sw") -> MoMask:
-        tensors = weights(shared, sharing)
-        config = config_from_published(*tensors)
-        assert (config.share_weight, config.rvq.down_t, config.rvq.depth) == (sharing == "sw", 2, 3)
-        plain = Normalizer(torch.zeros(12), torch.ones(12))
-        return momask_from_published(*tensors, config, plain).requires_grad_(False)
-
-    return build
+def sharing_of(network: str) -> str:
+    return network.rpartition("_")[2]
 
 
 def text_of(io: Numbers) -> TextEmbedding:
-    pooled = io["cond"]
+    rows, width = io["cond"].shape
     # The tokens play no part: fill them so that reading them would show.
-    return TextEmbedding(torch.full((len(pooled), 4, 20), 9.0), torch.ones(len(pooled), 4, dtype=torch.bool), pooled)
+    return TextEmbedding(torch.full((rows, 4, width), 9.0), torch.ones(rows, 4, dtype=torch.bool), io["cond"])
+
+
+def valid_of(io: Numbers, tokens: int) -> Tensor:
+    return length_mask(io["lengths"], tokens)
 
 
 class Recorded:
@@ -90,61 +65,6 @@ class Recorded:
         return self.uniform(*shape)
 
 
-def test_rvq_vae(shared: Path, tiny: Callable[..., MoMask]) -> None:
-    rvq, io = tiny().rvq, numbers(shared, "tiny_rvqvae_io")
-    everywhere = torch.ones(3, 24, dtype=torch.bool)
-    parity("momask/tiny_rvqvae_io", rvq.encoder(io["motion"], everywhere).transpose(1, 2), io["encoder_out"], 1e-5)
-    ids = rvq.encode(io["motion"])
-    parity("momask/tiny_rvqvae_io: ids", ids, io["code_idx"])
-    codes = rvq.encoder(io["motion"], everywhere)
-    each = [rvq.quantizer.decode(ids[..., : q + 1]) - rvq.quantizer.decode(ids[..., :q]) for q in range(1, 6)]
-    layers = torch.stack([rvq.quantizer.decode(ids[..., :1]), *each]).transpose(2, 3)
-    parity("momask/tiny_rvqvae_io", layers, io["layer_codes"], 1e-5)
-    left = [codes - rvq.quantizer.decode(ids[..., :q]) for q in range(1, 7)]
-    commitment = torch.stack([part.square().mean() for part in left]).mean()
-    parity("momask/tiny_rvqvae_io", commitment, io["commit_loss"], 1e-5)
-    shares = torch.nn.functional.one_hot(ids, 32).float().mean((0, 1))  # [Q, V]
-    perplexity = (-(shares * (shares + 1e-7).log()).sum(1)).exp().mean()
-    parity("momask/tiny_rvqvae_io: perplexity", perplexity, io["perplexity"], rtol=1e-5)
-    codebooks = torch.stack([layer.codes for layer in rvq.quantizer.layers])  # type: ignore[misc]
-    parity("momask/tiny_rvqvae_io: codebooks", codebooks, io["codebooks"])
-    parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["decoded"], 1e-5)
-    parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["forward_out"], 1e-5)
-    parity("momask/tiny_rvqvae_io", rvq.decode(ids[..., :1]), io["decoded_first_1"], 1e-5)
-    parity("momask/tiny_rvqvae_io", rvq.decode(ids[..., :3]), io["decoded_first_3"], 1e-5)
-    parity("momask/tiny_rvqvae_io", rvq.decode(io["code_idx_with_minus1"]), io["decoded_with_minus1"], 1e-5)
-
-
-def test_frames_beyond_the_last_token_are_dropped(shared: Path, tiny: Callable[..., MoMask]) -> None:
-    rvq, io = tiny().rvq, numbers(shared, "tiny_rvqvae_io")
-    ids = rvq.encode(io["motion_T22"])
-    parity("momask/tiny_rvqvae_io: ids", ids, io["code_idx_T22"])
-    parity("momask/tiny_rvqvae_io", rvq.decode(ids), io["decoded_T22"], 1e-5)
-
-
-def test_masked_transformer(shared: Path, tiny: Callable[..., MoMask]) -> None:
-    model, io = tiny().masked, numbers(shared, "tiny_mask_transformer_io")
-    valid = length_mask(io["lengths"], 9)
-    both = model.logits(io["ids"].repeat(2, 1), valid.repeat(2, 1), model.read_guided(text_of(io), 4))
-    for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
-        parity("momask/tiny_mask_transformer_io", ours.transpose(1, 2), io[f"logits_{theirs}"], 1e-5)
-    parity("momask/tiny_mask_transformer_io: guided", extrapolate(both, 4).transpose(1, 2), io["logits_scale4"], 1e-4)
-
-
-def test_masked_transformer_learns_by_the_same_loss(
-    shared: Path, tiny: Callable[..., MoMask], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, io = tiny().masked, numbers(shared, "tiny_mask_train_io")
-    ids = io["ids"].masked_fill(~length_mask(io["lengths"], 9), -1)
-    replaced, hidden = ((~io[name]).float() for name in ("mask_rid", "mask_mid"))
-    draws = Recorded(io["rand_time"], io["rand_perm_values"], replaced, io["rand_id"], hidden)
-    calls = watched(monkeypatch, model, "logits")
-    loss = model.training_loss(ids, text_of(io), draws)  # type: ignore[arg-type]
-    parity("momask/tiny_mask_train_io", loss, io["ce_loss"], 1e-5)
-    valid = ids >= 0
-    parity("momask/tiny_mask_train_io: ids", calls[0][1].argmax(-1)[valid], io["pred_id"][valid])
-
-
 def watched(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[Any, Any]]:
     """The first argument and the result of each call of ``owner.name`` from now on."""
     calls: list[tuple[Any, Any]] = []
@@ -159,149 +79,188 @@ def watched(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tupl
     return calls
 
 
-@pytest.mark.parametrize("way", ["gumbel", "categorical"])
-def test_masked_generation(
-    shared: Path, tiny: Callable[..., MoMask], way: str, monkeypatch: pytest.MonkeyPatch
+def compare_picks(
+    monkeypatch: pytest.MonkeyPatch, name: str, valid: Tensor, recorded: Iterator[tuple[Tensor, Tensor]]
 ) -> None:
-    model, io, name = tiny().masked, numbers(shared, f"generate_mask_{way}"), f"momask/generate_mask_{way}"
-    steps, valid = int(io["timesteps"]), length_mask(io["lengths"], 9)
-    parity(f"{name}: schedule", masked_ratio(torch.linspace(0, 1, steps)), io["schedule"], 1e-7)
-    if way == "categorical":  # drawn by other means there: the draws are recorded
+    """Each draw from now on must be the next recorded one, given with its noisy logits, and is replaced by it."""
+
+    def picking(logits: Tensor, uniform: Tensor) -> Tensor:
+        noisy, drawn = next(recorded)
+        ours = (logits + gumbel(uniform)).argmax(-1)
+        same_tokens(name, ours[valid], drawn[valid], clear(noisy)[valid])
+        return drawn
+
+    monkeypatch.setattr(token_transformer, "pick", picking)
+
+
+def choice(io: Numbers) -> tuple[float, float]:
+    """The temperature of a recorded generation, and its share of ids that a draw chooses from."""
+    return float(io["temperature"]), 1 - float(io["topk_filter_thres"])
+
+
+# The masked transformer ----------------------------------------------------------------------------------
+
+
+def test_masked_transformer(recordings: Recordings, tiny: Build) -> None:
+    model, io = tiny().masked, recordings.numbers("momask/tiny_mask_transformer_io.npz")
+    ids, valid = io["ids"], valid_of(io, io["ids"].shape[1])
+    assert (model.mask_id, model.pad_id) == (io["mask_id"], io["pad_id"])
+    both = model.logits(ids.repeat(2, 1), valid.repeat(2, 1), model.read_guided(text_of(io), 2))
+    for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
+        parity("momask/tiny_mask_transformer_io", ours.transpose(1, 2), io[f"logits_{theirs}"], 1e-5)
+    for key, scale in numbered(io, "logits_scale{}"):
+        guided = extrapolate(both, scale).transpose(1, 2)
+        parity("momask/tiny_mask_transformer_io: guided", guided, io[key], 1e-5)
+
+
+def test_masked_transformer_learns_by_the_same_loss(
+    recordings: Recordings, tiny: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, io = tiny().masked, recordings.numbers("momask/tiny_mask_train_io.npz")
+    ids = io["ids"].masked_fill(~valid_of(io, io["ids"].shape[1]), -1)
+    replaced, hidden = ((~io[name]).double() for name in ("mask_rid", "mask_mid"))
+    draws = Recorded(io["rand_time"], io["rand_perm_values"], replaced, io["rand_id"], hidden)
+    calls = watched(monkeypatch, model, "logits")
+    loss = model.training_loss(ids, text_of(io), draws)  # type: ignore[arg-type]
+    parity("momask/tiny_mask_train_io", loss, io["ce_loss"], 1e-5)
+    valid, logits = ids >= 0, calls[0][1]
+    guessed = logits.argmax(-1)
+    same_tokens("momask/tiny_mask_train_io: ids", guessed[valid], io["pred_id"][valid], clear(logits)[valid])
+
+
+def same_filter(name: str, ours: Tensor, recorded: Tensor, unfiltered: Tensor) -> None:
+    """Filtered logits [N, V], but for rows where the last to be kept and the next lie closer than roundings."""
+    kept = recorded.isfinite().sum(-1, keepdim=True)
+    padded = torch.nn.functional.pad(unfiltered.sort(-1, descending=True).values, (0, 1), value=-torch.inf)
+    gap = (padded.gather(-1, kept - 1) - padded.gather(-1, kept))[:, 0]
+    sure = gap > NEAR * unfiltered.abs().max()
+    assert sure.double().mean() > 0.9
+    parity(name, ours[sure], recorded[sure], 1e-5)
+
+
+def base_picks(io: Numbers) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of each step of a recorded generation, the noisy logits and what was drawn from them."""
+    for filtered, noise, drawn in zip(io["filtered_logits"], io["noise_u"], io["pred"], strict=True):
+        yield filtered / choice(io)[0] + gumbel(noise), drawn
+
+
+@each_base
+def test_masked_generation(recordings: Recordings, tiny: Build, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, io = tiny().masked, recordings.numbers(f"{name}.npz")
+    steps, valid = int(io["timesteps"]), valid_of(io, io["final_ids"].shape[1])
+    parity(f"{name}: schedule", masking_schedule(steps), io["schedule"], 1e-7)
+    if "noise_u" in io:
+        compare_picks(monkeypatch, f"{name}: ids", valid, base_picks(io))
+    else:  # drawn by other means there: the draws are recorded
         pending = iter(io["pred"])
-        monkeypatch.setattr(masked_transformer, "pick", lambda logits, noise: next(pending))
+        monkeypatch.setattr(token_transformer, "pick", lambda logits, noise: next(pending))
     noise = iter(io.get("noise_u", torch.zeros(steps, 1)))
-    networks, filters, draws = (
-        watched(monkeypatch, owner, part)
-        for owner, part in ((model, "logits"), (masked_transformer, "keep_top"), (masked_transformer, "pick"))
-    )
-    ids = model.generate(valid, text_of(io), lambda: next(noise), steps, float(io["cond_scale"]))
+    networks = watched(monkeypatch, model, "logits")
+    filters = watched(monkeypatch, token_transformer, "keep_top")
+    ids = model.generate(valid, text_of(io), lambda: next(noise), steps, float(io["cond_scale"]), *choice(io))
     parity(f"{name}: ids", ids, io["final_ids"])
     for step in range(steps):
-        seen = networks[step][0][:3]
+        seen = networks[step][0][: len(valid)]
         parity(f"{name}: ids", seen[valid], io["ids_masked_in"][step][valid])
         parity(f"{name}: ids", ((seen == model.mask_id) & valid).sum(1), io["num_masked"][step])
-        parity(f"{name}: ids", draws[step][1][valid], io["pred"][step][valid])
-        parity(f"{name}: logits", filters[step][0][valid], io["logits"][step][valid], 1e-4)
-        parity(f"{name}: logits", filters[step][1][valid], io["filtered_logits"][step][valid], 1e-4)
+        logits, recorded = filters[step][0][valid], io["logits"][step][valid]
+        parity(f"{name}: logits", logits, recorded, 1e-5)
+        same_filter(f"{name}: logits", filters[step][1][valid], io["filtered_logits"][step][valid], recorded)
+
+
+# The residual transformer --------------------------------------------------------------------------------
 
 
 @each_sharing
-def test_residual_transformer(shared: Path, tiny: Callable[..., MoMask], sharing: str) -> None:
-    model, io = tiny(sharing).residual, numbers(shared, f"tiny_residual_transformer_{sharing}_io")
-    parity(f"momask/tiny_residual_transformer_{sharing}_io", model.embeddings, io["token_embed_weight"], 1e-5)
-    parity(f"momask/tiny_residual_transformer_{sharing}_io", model.projections, io["output_proj_weight"], 1e-5)
+def test_residual_transformer(recordings: Recordings, tiny: Build, network: str) -> None:
+    model, io, name = tiny(sharing_of(network)).residual, recordings.numbers(f"{network}_io.npz"), f"{network}_io"
+    parity(name, model.embeddings, io["token_embed_weight"], 1e-7)
+    parity(name, model.projections, io["output_proj_weight"], 1e-7)
     hidden: list[Tensor] = []
-    model.register_forward_hook(lambda _, __, out: hidden.append(out[:3]))
-    valid, name = length_mask(io["lengths"], 9).repeat(2, 1), f"momask/tiny_residual_transformer_{sharing}_io"
-    for q in (1, 3, 5):
-        layer = torch.full((6,), q)
-        both = model.logits(io["history_sum"].repeat(2, 1, 1), layer, valid, model.read_guided(text_of(io), 5))
-        for ours, theirs in zip(both.chunk(2), ("cond", "uncond"), strict=True):
-            parity(name, ours.transpose(1, 2), io[f"logits_{theirs}_q{q}"], 1e-5)
-        parity(f"{name}: guided", extrapolate(both, 5).transpose(1, 2), io[f"logits_scale5_q{q}"], 1e-4)
-    parity(name, hidden[1].transpose(1, 2), io["hidden_before_projection_q3"], 1e-5)
+    model.register_forward_hook(lambda _, __, out: hidden.append(out))
+    rows, tokens, _ = io["history_sum"].shape
+    valid, history = valid_of(io, tokens).repeat(2, 1), io["history_sum"].repeat(2, 1, 1)
+
+    def both(layer: int) -> Tensor:
+        return model.logits(history, torch.full((2 * rows,), layer), valid, model.read_guided(text_of(io), 2))
+
+    for side, part in (("cond", slice(rows)), ("uncond", slice(rows, None))):
+        for key, layer in numbered(io, f"logits_{side}_q{{}}"):
+            parity(name, both(layer)[part].transpose(1, 2), io[key], 1e-5)
+    for key, scale, layer in numbered(io, "logits_scale{}_q{}"):
+        parity(f"{name}: guided", extrapolate(both(layer), scale).transpose(1, 2), io[key], 1e-5)
+    for key, layer in numbered(io, "hidden_before_projection_q{}"):
+        both(layer)
+        parity(name, hidden[-1][:rows].transpose(1, 2), io[key], 1e-5)
 
 
 @each_sharing
 def test_residual_transformer_learns_by_the_same_loss(
-    shared: Path, tiny: Callable[..., MoMask], sharing: str, monkeypatch: pytest.MonkeyPatch
+    recordings: Recordings, tiny: Build, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, io = tiny(sharing).residual, numbers(shared, f"tiny_residual_train_{sharing}_io")
-    ids = io["all_indices"].masked_fill(~length_mask(io["lengths"], 9)[..., None], -1)
-    # The uniform number whose codebook, 1 + round(4 (1 - cos(pi u / 2))), is the recorded one.
-    time = torch.acos(1 - (io["active_q_layers"] - 1) / 4) * 2 / torch.pi
+    model, name = tiny(sharing_of(network)).residual, f"momask/tiny_residual_train_{sharing_of(network)}_io"
+    io = recordings.numbers(f"{name}.npz")
+    ids = io["all_indices"].masked_fill(~valid_of(io, io["all_indices"].shape[1])[..., None], -1)
+    # The uniform number whose codebook, 1 + round((Q - 2) (1 - cos(pi u / 2))), is the recorded one.
+    time = torch.acos(1 - (io["active_q_layers"] - 1) / max(1, model.quantizers - 2)) * 2 / torch.pi
     calls = watched(monkeypatch, model, "logits")
     loss = model.training_loss(ids, text_of(io), Recorded(time))  # type: ignore[arg-type]
-    parity(f"momask/tiny_residual_train_{sharing}_io", loss, io["ce_loss"], 1e-5)
-    valid, guessed = ids[..., 0] >= 0, calls[0][1].argmax(-1)
-    parity(f"momask/tiny_residual_train_{sharing}_io: ids", guessed[valid], io["pred_id"][valid])
+    parity(name, loss, io["ce_loss"], 1e-5)
+    valid, logits = ids[..., 0] >= 0, calls[0][1]
+    guessed = logits.argmax(-1)
+    same_tokens(f"{name}: ids", guessed[valid], io["pred_id"][valid], clear(logits)[valid])
+
+
+def residual_picks(io: Numbers, padding: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """As ``base_picks``, of each codebook; padding is recorded as -1."""
+    temperature, share = choice(io)
+    for layer, (logits, noise) in enumerate(zip(io["logits_scaled"], io["noise_u"], strict=True), 1):
+        drawn = io["all_indices"][..., layer]
+        yield keep_top(logits, share) / temperature + gumbel(noise), torch.where(drawn < 0, padding, drawn)
 
 
 @each_sharing
 def test_residual_generation(
-    shared: Path, tiny: Callable[..., MoMask], sharing: str, monkeypatch: pytest.MonkeyPatch
+    recordings: Recordings, tiny: Build, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, io, name = (
-        tiny(sharing),
-        numbers(shared, f"generate_residual_{sharing}"),
-        f"momask/generate_residual_{sharing}",
-    )
-    noise, valid = iter(io["noise_u"]), length_mask(io["lengths"], 9)
+    model, sharing = tiny(sharing_of(network)), sharing_of(network)
+    name = f"momask/generate_residual_{sharing}"
+    io, full = recordings.numbers(f"{name}.npz"), recordings.numbers(f"momask/generate_full_{sharing}.npz")
+    noise, valid = iter(io["noise_u"]), valid_of(io, io["base_ids"].shape[1])
+    compare_picks(monkeypatch, f"{name}: ids", valid, residual_picks(io, model.residual.pad_id))
     networks = watched(monkeypatch, model.residual, "logits")
-    filters = watched(monkeypatch, residual_transformer, "keep_top")
-    ids = model.residual.generate(io["base_ids"], text_of(io), lambda: next(noise), 5)
+    filters = watched(monkeypatch, token_transformer, "keep_top")
+    text, guidance = text_of(io), float(io["cond_scale"])
+    ids = model.residual.generate(io["base_ids"], text, lambda: next(noise), guidance, *choice(io))
     parity(f"{name}: ids", ids, io["all_indices"])
-    for layer in range(5):
-        parity(f"{name}: history", networks[layer][0][:3][valid], io["history_sum"][layer][valid], 1e-5)
-        parity(f"{name}: logits", filters[layer][0][valid], io["logits_scaled"][layer][valid], 1e-4)
-    full = numbers(shared, f"generate_full_{sharing}")
-    parity(f"momask/generate_full_{sharing}", model.rvq.decode(ids), full["motion"], 1e-5)
+    for layer, recorded in enumerate(io["logits_scaled"]):
+        parity(f"{name}: history", networks[layer][0][: len(valid)][valid], io["history_sum"][layer][valid], 1e-5)
+        parity(f"{name}: logits", filters[layer][0][valid], recorded[valid], 1e-5)
+    parity(f"momask/generate_full_{sharing}", model.rvq.decode(full["all_indices"]), full["motion"], 1e-5)
 
 
 @each_sharing
-def test_whole_generation(shared: Path, tiny: Callable[..., MoMask], sharing: str) -> None:
+def test_whole_generation(recordings: Recordings, tiny: Build, network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, sharing = tiny(sharing_of(network)), sharing_of(network)
     base, rest, full = (
-        numbers(shared, name)
-        for name in ("generate_mask_gumbel", f"generate_residual_{sharing}", f"generate_full_{sharing}")
+        recordings.numbers(f"momask/generate_{name}.npz")
+        for name in ("mask_gumbel", f"residual_{sharing}", f"full_{sharing}")
     )
-    draws = Recorded(*base["noise_u"], *rest["noise_u"])
-    frames = full["lengths_frames"]
-    sampling = Sampling(steps=10, guidance=4.0)
-    model = tiny(sharing)
-    x = model.sample(text_of(base), frames, 36, draws, sampling, K=1)  # type: ignore[arg-type]
-    parity(f"momask/generate_full_{sharing}: ids", x, full["all_indices"])
-    longest = model.decode(x, frames)[0]  # no padding to be seen by the others
-    parity(f"momask/generate_full_{sharing}", longest, full["motion"][0], 1e-5)
-
-
-def test_filter_and_schedule(shared: Path) -> None:
-    io = numbers(shared, "helpers")
-    parity("momask/helpers", masked_ratio(io["t"]), io["cosine_schedule"], 1e-7)
-    parity("momask/helpers", keep_top(io["topk_in"], KEPT_LOGITS), io["topk_filtered"])
-    for classes, kept in io["topk_k_for"].tolist():
-        assert keep_top(torch.arange(classes).float(), KEPT_LOGITS).isfinite().sum() == kept
-
-
-def test_length_estimator(shared: Path) -> None:
-    model = length_estimator_from_published(
-        load_file(shared / "parity" / "momask" / "tiny_length_estimator.safetensors")
+    name, frames, tokens = f"momask/generate_full_{sharing}", full["lengths_frames"], full["all_indices"].shape[1]
+    both = itertools.chain(base_picks(base), residual_picks(rest, model.residual.pad_id))
+    compare_picks(monkeypatch, f"{name}: ids", valid_of(base, tokens), both)
+    (temperature, share), (residual_temperature, residual_share) = choice(base), choice(rest)
+    sampling = Sampling(
+        steps=int(base["timesteps"]),
+        guidance=float(base["cond_scale"]),
+        temperature=temperature,
+        top_share=share,
+        residual_guidance=float(rest["cond_scale"]),
+        residual_temperature=residual_temperature,
+        residual_top_share=residual_share,
     )
-    io = numbers(shared, "tiny_length_estimator_io")
-    parity("momask/tiny_length_estimator_io", model(io["text_emb"]), io["logits"], 1e-5)
-
-
-@pytest.mark.parametrize("name", ["t2m", "kit"])
-def test_every_key_of_a_full_size_release_finds_its_place(shared: Path, name: str) -> None:
-    manifest = json.loads((shared / "parity" / "momask" / f"manifest_{name}.json").read_text())
-    rvq, masked, residual, length = (
-        {key: torch.zeros(1).expand(entry["shape"]) for key, entry in manifest[part].items()}
-        for part in ("rvqvae", "mask_transformer", "residual_transformer", "length_estimator")
-    )
-    config = config_from_published(rvq, masked, residual)
-    features = 263 if name == "t2m" else 251
-    assert config == MoMaskConfig(rvq=dataclasses.replace(MoMaskConfig().rvq, features=features))
-    plain = Normalizer(torch.zeros(features), torch.ones(features))
-    model = momask_from_published(rvq, masked, residual, config, plain)  # strict: no key missing, none left
-    parts = {
-        "rvqvae": model.rvq,
-        "mask": model.masked,
-        "residual": model.residual,
-        "length": length_estimator_from_published(length),
-    }
-    assert {part: sum(p.numel() for p in net.parameters()) for part, net in parts.items()} == manifest["n_params"]
-    renamed = {"rvq": rename_rvq(rvq), "masked": rename_transformer(masked), "residual": rename_transformer(residual)}
-    for part, tensors in renamed.items():
-        own = {key: t.shape for key, t in getattr(model, part).state_dict().items() if "normalizer." not in key}
-        same_layout(f"momask/manifest_{name}", own, {key: {"shape": list(t.shape)} for key, t in tensors.items()})
-    own = {key: t.shape for key, t in parts["length"].state_dict().items()}
-    same_layout(f"momask/manifest_{name}", own, manifest["length_estimator"])
-
-
-def test_weights_of_something_else_are_refused(shared: Path) -> None:
-    rvq, masked, residual = weights(shared)
-    with pytest.raises(UserError, match="not a key of a released MoMask"):
-        rename_transformer(masked | {"other": torch.zeros(1)})
-    with pytest.raises(UserError, match="has no encoder"):
-        config_from_published({}, masked, residual)
-    with pytest.raises(UserError, match="not a key of a released MoMask"):
-        rename_rvq(rvq | {"quantizer.project_in.weight": torch.zeros(1)})
+    draws, longest = Recorded(*base["noise_u"], *rest["noise_u"]), tokens * model.config.rvq.frames_per_token
+    x = model.sample(text_of(base), frames, longest, draws, sampling, K=1)  # type: ignore[arg-type]
+    parity(f"{name}: ids", x, full["all_indices"])
+    row = int(frames.argmax())  # no padding to be seen by the others
+    parity(name, model.decode(x, frames)[row], full["motion"][row], 1e-5)

@@ -50,8 +50,9 @@ class Diffusion:
     def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
         """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on the way.
 
-        Raises UserError if more steps are asked for than the model was trained with.
+        Raises UserError if more steps are asked for than the model was trained with, or settings of tokens.
         """
+        sampling.refuse_tokens()
         steps = sampling.steps or self.steps
         if steps > self.steps:
             raise UserError(f"sampling steps is {steps}, the model was trained with {self.steps}")

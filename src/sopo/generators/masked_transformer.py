@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from sopo.diffusion.schedule import linspace32
 from sopo.generators.settings import TokenTransformerConfig
 from sopo.generators.token_transformer import (
-    KEPT_LOGITS,
+    TOP_SHARE,
     TokenTransformer,
+    draw_tokens,
     extrapolate,
     masked_mean,
     negative_log_likelihood,
     rows_for,
 )
-from sopo.nn.gumbel import keep_top, pick
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding
 
@@ -46,12 +46,14 @@ class MaskedTransformer(TokenTransformer):
         uniform: Callable[[], Tensor],
         steps: int,
         guidance: float,
-        ancestral: bool = False,
+        temperature: float = 1.0,
+        share: float = TOP_SHARE,
+        any_order: bool = False,
     ) -> Tensor:
         """ids [N, n], -1 where not valid. uniform: fresh noise [N, n, V] at each call.
 
-        Each step draws all masked tokens, from the likeliest ids, and masks the least sure of them again, ever fewer
-        (cosine). ``ancestral``: from all ids, and masks any of them again, as the model was trained.
+        Each step draws all masked tokens (``draw_tokens``) and masks the least sure of them again, ever fewer (cosine).
+        any_order: masks any of them again, as the model was trained.
         """
         memory = self.read_guided(text, guidance)
         passes, length = rows_for(guidance), valid.sum(1)
@@ -63,10 +65,10 @@ class MaskedTransformer(TokenTransformer):
             ids = torch.where(masked, self.mask_id, ids)
             out = self.logits(ids.repeat(passes, 1), valid.repeat(passes, 1), memory)
             logits = extrapolate(out, guidance)
-            drawn = pick(logits if ancestral else keep_top(logits, KEPT_LOGITS), uniform())
+            drawn = draw_tokens(logits, uniform(), temperature, share)
             ids = torch.where(masked, drawn, ids)
-            # How sure it is of a draw is judged before the filter.
-            sure = uniform()[..., 0] if ancestral else logits.softmax(-1).gather(-1, drawn[..., None])[..., 0]
+            # How sure it is of a draw is judged before filter and temperature.
+            sure = uniform()[..., 0] if any_order else logits.softmax(-1).gather(-1, drawn[..., None])[..., 0]
             scores = torch.where(masked, sure, NEVER)
         return ids.masked_fill(~valid, -1)
 

@@ -15,6 +15,7 @@ from sopo.generators.masked_transformer import MaskedTransformer, masked_ratio
 from sopo.generators.residual_transformer import ResidualTransformer
 from sopo.generators.rvq_vae import RVQVAE
 from sopo.generators.settings import MoMaskConfig
+from sopo.generators.token_transformer import TOP_SHARE
 from sopo.motion.normalize import Normalizer
 from sopo.randomness import Draws
 from sopo.text import text_encoder
@@ -84,8 +85,7 @@ class MoMask(Generator):
     ) -> Tensor:
         """As published; ``sampler`` "ddpm": ancestral, from the model's own distribution, its tokens in any order.
 
-        Guidance is the masked transformer's; the residual transformer has ``residual_guidance``, unless sampling is
-        not guided (1).
+        Guidance is the masked transformer's; the residual transformer has its own, unless sampling is not guided (1).
         """
         n, codes = frames // self.config.rvq.frames_per_token, self.config.rvq.codes
         valid = length_mask(self._tokens(length), n).repeat_interleave(K, dim=0)
@@ -95,9 +95,14 @@ class MoMask(Generator):
             return draws.uniform(K, n, classes).flatten(0, 1)
 
         steps, ancestral = sampling.steps or self.config.default_steps, sampling.sampler == "ddpm"
-        base = self.masked.generate(valid, text, lambda: noise(codes), steps, sampling.guidance, ancestral)
-        guidance = self.config.residual_guidance if sampling.guidance != 1 else 1.0
-        return self.residual.generate(base, text, lambda: noise(codes + 1), guidance, ancestral)
+        usual = 1.0 if ancestral else TOP_SHARE
+        how = sampling.temperature, sampling.top_share or usual, ancestral
+        base = self.masked.generate(valid, text, lambda: noise(codes), steps, sampling.guidance, *how)
+        guidance = sampling.residual_guidance
+        if guidance is None:
+            guidance = self.config.residual_guidance if sampling.guidance != 1 else 1.0
+        rest = sampling.residual_temperature, sampling.residual_top_share or usual
+        return self.residual.generate(base, text, lambda: noise(codes + 1), guidance, *rest)
 
     def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> TokenDraw:
         """A cosine share of each motion's own tokens, at least one; any residual codebook, equally likely."""

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from sopo.generators.settings import TokenTransformerConfig
 from sopo.generators.token_transformer import (
-    KEPT_LOGITS,
+    TOP_SHARE,
     TokenTransformer,
+    draw_tokens,
     extrapolate,
     masked_mean,
     negative_log_likelihood,
     rows_for,
 )
-from sopo.nn.gumbel import keep_top, pick
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding
 
@@ -84,12 +84,12 @@ class ResidualTransformer(TokenTransformer):
         text: TextEmbedding,
         uniform: Callable[[], Tensor],
         guidance: float,
-        ancestral: bool = False,
+        temperature: float = 1.0,
+        share: float = TOP_SHARE,
     ) -> Tensor:
         """Tokens of the first codebook [N, n], -1 where padded -> ids [N, n, Q].
 
-        uniform: fresh noise [N, n, V + 1] at each call, one for each layer. ``ancestral``: draws from all ids, not the
-        likeliest alone.
+        uniform: fresh noise [N, n, V + 1] at each call, one for each layer, which is drawn by ``draw_tokens``.
         """
         memory = self.read_guided(text, guidance)
         passes, valid, embeddings = rows_for(guidance), base >= 0, self.embeddings
@@ -100,7 +100,7 @@ class ResidualTransformer(TokenTransformer):
             layer = torch.full((passes * len(base),), i, device=base.device)
             out = self.logits(history.repeat(passes, 1, 1), layer, valid.repeat(passes, 1), memory)
             logits = extrapolate(out, guidance)
-            drawn = pick(logits if ancestral else keep_top(logits, KEPT_LOGITS), uniform())
+            drawn = draw_tokens(logits, uniform(), temperature, share)
             columns.append(torch.where(valid, drawn, self.pad_id))
         ids = torch.stack(columns, dim=-1)
         return ids.masked_fill(ids == self.pad_id, -1)

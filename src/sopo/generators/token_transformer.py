@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from sopo.generators.settings import TokenTransformerConfig
 from sopo.nn.embeddings import sinusoids
+from sopo.nn.gumbel import keep_top, pick
 from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding
 
 MAX_TOKENS = 512
-KEPT_LOGITS = 1 - 0.9  # the share of ids that a draw chooses from (published: topkr 0.9, the best 10%)
+TOP_SHARE = 1 - 0.9  # of all ids, the likeliest that a draw chooses from (published: topkr 0.9)
 
 
 class TokenTransformer(nn.Module):
@@ -87,6 +88,11 @@ def extrapolate(logits: Tensor, guidance: float) -> Tensor:
         return logits
     conditional, unconditional = logits.chunk(2)
     return unconditional + guidance * (conditional - unconditional)
+
+
+def draw_tokens(logits: Tensor, uniform: Tensor, temperature: float, share: float) -> Tensor:
+    """Logits [N, n, V] and noise like them -> ids [N, n], among the likeliest ``share`` of all V."""
+    return pick(keep_top(logits, share) / max(temperature, 1e-10), uniform)
 
 
 def masked_mean(values: Tensor, mask: Tensor, dim: int | None = None) -> Tensor:
