@@ -133,13 +133,14 @@ def test_a_browser_pages_searches_and_filters(tmp_path: Path) -> None:
         type("nobody"); note(find(".nothing").textContent); find(".nothing button").click(); note(all(".card").length);
         choose("Split", "test"); note(ids()); choose("Split", "");
         choose("Warnings", "*"); note(find(".count").textContent); choose("Warnings", "lies"); note(ids());
-        type("someone"); choose("Split", "train"); note(ids());
+        type("someone"); choose("Split", "train"); note(ids()); note(find(".caption").textContent);
         press("/"); note(document.activeElement.type);
         told(); })();"""
     page = write(tmp_path / "view.html")[0]
     assert noted(play(page, tmp_path / "profile", READER + acts)) == [
         "24 30 clips 1–24", "24,25,26,27,28,29", "0,1,2", "27", "No clip fits. Show all", "24",
-        "0,3,6,9,12,15,18,21,24,27", "6 of 30 clips", "0,5,10,15,20,25", "5,10,20,25", "search",
+        "0,3,6,9,12,15,18,21,24,27", "6 of 30 clips", "0,5,10,15,20,25", "5,10,20,25", "someone goes along",
+        "search",
     ]  # fmt: skip
 
 

@@ -141,6 +141,7 @@ FAULTS = {
 }
 
 
+@np.errstate(all="ignore")  # huge values are of no person's size, and no more is said of them
 def faults(joints: Array, skeleton: Skeleton, recorded: bool = True) -> dict[str, str]:
     """Joints [T, J, 3] in units, finite -> kind of fault (a key of FAULTS): what was measured.
 
@@ -194,7 +195,7 @@ def _unit_hint(leg: float) -> str:
     return ""
 
 
-@np.errstate(all="ignore")  # huge values are of no person's size, and no more is said of them
+@np.errstate(all="ignore")
 def feature_faults(features: Array, skeleton: Skeleton) -> tuple[Array, dict[str, str]]:
     """Raw features [T, D], finite, T >= 2 -> the joints [T, J, 3] in them, and their faults but those of rotations."""
     joints = decode_joints(torch.from_numpy(features), skeleton).numpy()

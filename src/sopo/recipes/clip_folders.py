@@ -131,7 +131,9 @@ class Samples:
         return _clip(key, joints, found, captions, split, {})
 
     def _joints(self, key: str) -> Array:
-        array = read_array(self.root / f"{key}.npy").astype(np.float32)
+        array = read_array(self.root / f"{key}.npy")
+        with np.errstate(over="ignore"):  # what becomes infinite is said to be so
+            array = array.astype(np.float32)
         if len(array.shape) and len(array) and array.shape[1:] == (self.skeleton.num_joints, 3):
             return array
         if len(array.shape) and len(array) and array.shape[1:] == (self.skeleton.num_features,):

@@ -1,14 +1,16 @@
 // A clip on the contact sheet: its body in motion, who it is, and what is off with it.
 class Card {
-  constructor(clip, skeleton, stage, open) {
+  // words: what was searched for; a caption that has it goes first.
+  constructor(clip, skeleton, stage, words, open) {
     Object.assign(this, { clip, skeleton, stage, playing: !STILL.matches, visible: false, dirty: true, frame: 0 });
+    const caption = clip.captions.find((text) => words.every((word) => text.toLowerCase().includes(word))) || clip.captions[0];
     this.canvas = el("canvas", { "aria-hidden": "true" });
     this.picture = el("button", { type: "button", class: "picture", "aria-label": `Show ${clip.id} large`, click: open }, this.canvas);
     const more = clip.captions.length - 1;
     this.node = el("article", { class: "card", "data-id": clip.id }, this.picture,
       el("div", { class: "facts" }, el("span", { class: "id", title: clip.id }, clip.id), clip.split ? el("span", null, clip.split) : null,
         clip.frames ? el("span", null, `${(clip.frames / skeleton.fps).toFixed(1)} s`) : null),
-      el("p", { class: "caption", dir: "auto" }, clip.captions[0] || el("i", null, "no caption")),
+      el("p", { class: "caption", dir: "auto" }, caption || el("i", null, "no caption")),
       more > 0 ? el("p", { class: "more" }, `and ${more} more ${more === 1 ? "caption" : "captions"}`) : null,
       chips(clip));
   }

@@ -46,9 +46,9 @@ class Sheet {
 
   // Every word has to be in the id or a caption.
   filter() {
-    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    this.words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const [split, kind] = [this.split.value, this.warning.value];
-    this.found = this.clips.filter((clip, i) => words.every((word) => this.texts[i].includes(word)) && (!split || clip.split === split)
+    this.found = this.clips.filter((clip, i) => this.words.every((word) => this.texts[i].includes(word)) && (!split || clip.split === split)
       && (!kind || (kind === WARNED ? clip.warnings.length > 0 : clip.warnings.some(([name]) => name === kind))));
     this.show(0);
   }
@@ -65,7 +65,7 @@ class Sheet {
     this.at = at;
     const from = at * EACH, shown = this.found.slice(from, from + EACH), pages = Math.ceil(this.found.length / EACH);
     this.cards.forEach((card) => this.stage.remove(card));
-    this.cards = shown.map((clip, i) => new Card(clip, this.data.skeleton, this.stage, () => this.large.open(from + i)));
+    this.cards = shown.map((clip, i) => new Card(clip, this.data.skeleton, this.stage, this.words, () => this.large.open(from + i)));
     this.grid.replaceChildren(...this.cards.map((card) => card.node), ...(shown.length ? [] : [this.nothing()]));
     for (const card of this.cards) {
       card.setPlaying(this.playing);
