@@ -211,3 +211,15 @@ def test_real_motion_capture(shared: Path, tmp_path: Path) -> None:
     heights = np.concatenate([folder.joints(key)[:, 0, 1] for key in folder.ids("train")])
     assert 0.8 < np.median(heights) < 1.05
     assert len(MotionDataset(tmp_path / "out", "train")) == len(summary.taken)
+
+
+def test_other_formats_and_what_they_leave_open(source: Path, tmp_path: Path, rest_pose: np.ndarray) -> None:
+    joints = np.repeat(rest_pose[None], 90, axis=0)
+    joints[:, LEFT] += np.linspace(0, 0.2, 90)[:, None] * (0.3, 0.4, 0)
+    np.save(source / "array.npy", joints)
+    (source / "array.txt").write_text("raises the left hand")
+    (source / "train.txt").write_text("a\narray\n")
+    summary = import_bvh(source, tmp_path / "out", ImportConfig(mirror=False))
+    assert "array" in {part.source for part in summary.taken}
+    notes = json.loads((tmp_path / "out/import.json").read_text())["notes"]
+    assert any("20 frames a second are assumed" in note and note.endswith(": array") for note in notes)

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from sopo.errors import UserError
 from sopo.formats.gltf_animation import REST, Track, longest_animation
 from sopo.formats.gltf_file import GltfFile, entries, links, vector
-from sopo.formats.hierarchy import check_size, distinct_names
+from sopo.formats.hierarchy import check_size, distinct_names, parents_first
 from sopo.formats.rate import rate_of_keys
 from sopo.formats.text import LARGEST
 from sopo.motion.clip import Clip
@@ -35,7 +35,8 @@ def read_gltf(path: str | Path) -> Clip:
     try:
         file = GltfFile(path)
         nodes = entries(file.json, "nodes")
-        order, above = _tree(nodes)
+        above = _parents(nodes)
+        order = parents_first(above)
         tracks, notes = longest_animation(file)
         joints = _joints(file, order, above, set(tracks))
         needed = _with_those_above(joints, order, above)
@@ -48,21 +49,14 @@ def read_gltf(path: str | Path) -> Clip:
     return Clip(names, parents, positions[:, [needed[joint] for joint in joints]], fps, 1.0, "y", (*notes, *remarks))
 
 
-def _tree(nodes: Nodes) -> tuple[list[int], list[int]]:
-    """Node numbers, parents before children; and the parent of each node, -1 at roots."""
+def _parents(nodes: Nodes) -> list[int]:
     above = [-1] * len(nodes)
-    below = [links(node, "children", len(nodes)) for node in nodes]
-    for number, children in enumerate(below):
-        for child in children:
+    for number, node in enumerate(nodes):
+        for child in links(node, "children", len(nodes)):
             if above[child] >= 0:
                 raise ValueError(f"node {child} hangs on two others")
             above[child] = number
-    order = [number for number, parent in enumerate(above) if parent < 0]
-    for number in order:  # which grows on the way
-        order += below[number]
-    if len(order) < len(nodes):
-        raise ValueError("its nodes hang on each other in a circle")
-    return order, above
+    return above
 
 
 def _joints(file: GltfFile, order: list[int], above: list[int], moving: set[int]) -> list[int]:

@@ -1,8 +1,8 @@
-"""What readers share about hierarchies: names that differ, sizes that a file can bear, turns."""
+"""What readers share about hierarchies: names that differ, sizes that a file can bear, order, turns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,19 @@ def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
             tried = f"{name} {count[name]}"
         distinct[tried] = None
     return tuple(distinct)
+
+
+def parents_first(parents: Sequence[int]) -> list[int]:
+    """Numbers of joints so that none comes before its parent (-1: none); ValueError if they go in a circle."""
+    below: dict[int, list[int]] = {}
+    for joint, parent in enumerate(parents):
+        below.setdefault(parent, []).append(joint)
+    order = below.get(-1, [])
+    for joint in order:  # which grows on the way
+        order += below.get(joint, [])
+    if len(order) < len(parents):
+        raise ValueError("its joints hang on each other in a circle")
+    return order
 
 
 def turned(rotations: NDArray[np.float64], axis: int, angles: NDArray[np.float64]) -> NDArray[np.float64]:

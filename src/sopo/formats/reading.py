@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sopo.errors import UserError
+from sopo.formats.arrays import read_array
 from sopo.formats.asf_amc import read_amc
 from sopo.formats.bvh import read_bvh
 from sopo.formats.gltf import read_gltf
 from sopo.motion.clip import Clip
 
-_READERS: dict[str, Callable[[Path, float | None], Clip]] = {
-    ".bvh": read_bvh,
-    ".amc": read_amc,
-    **dict.fromkeys((".glb", ".gltf"), lambda path, fps: read_gltf(path)),  # which states its times
+_READERS: dict[str, Callable[[Path, float | None, str | Path | None], Clip]] = {
+    ".bvh": lambda path, fps, _: read_bvh(path, fps),
+    ".amc": lambda path, fps, _: read_amc(path, fps),
+    **dict.fromkeys((".glb", ".gltf"), lambda path, *_: read_gltf(path)),  # which states its times
+    **dict.fromkeys((".npy", ".npz"), read_array),
 }
 SUFFIXES = tuple(_READERS)
 
@@ -31,10 +33,11 @@ REFUSED = {
 }
 
 
-def read_clip(path: str | Path, fps: float | None = None) -> Clip:
+def read_clip(path: str | Path, fps: float | None = None, body_model: str | Path | None = None) -> Clip:
     """The motion in a file of any known format, as it has it.
 
-    ``fps`` stands in where a format states frames a second badly or not at all. Raises UserError.
+    ``fps`` stands in where a format states frames a second badly or not at all; ``body_model`` is the user's
+    own, file or folder, for poses of SMPL's. Raises UserError.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -42,4 +45,4 @@ def read_clip(path: str | Path, fps: float | None = None) -> Clip:
         raise UserError(f"{path}: a {suffix} file {REFUSED[suffix]}")
     if suffix not in _READERS:
         raise UserError(f"{path}: not a motion file that is read; these are: {', '.join(SUFFIXES)}")
-    return _READERS[suffix](path, fps)
+    return _READERS[suffix](path, fps, body_model)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +20,7 @@ import torch
 
 from sopo.data.captions import CaptionLine, mirror_caption, within
 from sopo.data.importers.mapping import Given, read_mapping
+from sopo.data.importers.names import listed
 from sopo.data.importers.rigs import Look, Rig, look_at, settle
 from sopo.data.importers.settings import ImportConfig
 from sopo.data.importers.source import SourceClip, read_source
@@ -28,6 +29,7 @@ from sopo.data.statistics import write_folder_statistics
 from sopo.data.tagging import tag
 from sopo.errors import UserError
 from sopo.formats.reading import read_clip
+from sopo.motion.clip import Clip
 from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.mirror import mirror_joints
@@ -93,7 +95,7 @@ def import_bvh(
     with staged_folder(out) as staging, _workers(config.processes, len(offered.clips)) as run:
         steps = _Steps(report, 2 * len(offered.clips))  # each file is read twice
         looks: dict[str, Look] = {}
-        for name, look, reason in steps.count(run(partial(_look, given, config.fps), offered.clips)):
+        for name, look, reason in steps.count(run(partial(_look, given, config), offered.clips)):
             if look:
                 looks[name] = look
             else:
@@ -110,8 +112,17 @@ def import_bvh(
             if reason:
                 skipped[clip.name] = reason
         summary = ImportSummary(tuple(sorted(taken, key=lambda part: part.id)), dict(sorted(skipped.items())))
-        _finish(staging, offered.notes, Path(source), summary, skeleton)
+        _finish(staging, (*offered.notes, *_notes(looks)), Path(source), summary, skeleton)
     return summary
+
+
+def _notes(looks: Mapping[str, Look]) -> list[str]:
+    """What readers settled, and in which clips."""
+    clips: defaultdict[str, list[str]] = defaultdict(list)
+    for name, look in looks.items():
+        for note in look.notes:
+            clips[note].append(name)
+    return [f"{note}: {listed(clips[note])}" for note in clips]
 
 
 @dataclass
@@ -147,9 +158,13 @@ def _workers(processes: int, clips: int) -> Iterator[Callable[[Callable[[Any], A
         pool.shutdown(cancel_futures=True)
 
 
-def _look(given: Sequence[Given], fps: float | None, clip: SourceClip) -> tuple[str, Look | None, str]:
+def _read(clip: SourceClip, config: ImportConfig) -> Clip:
+    return read_clip(clip.path, config.fps, config.body_model)
+
+
+def _look(given: Sequence[Given], config: ImportConfig, clip: SourceClip) -> tuple[str, Look | None, str]:
     try:
-        return clip.name, look_at(clip.name, clip.path, fps, given), ""
+        return clip.name, look_at(clip.name, _read(clip, config), given), ""
     except UserError as error:
         return clip.name, None, str(error)
 
@@ -159,7 +174,7 @@ def _convert(
 ) -> Outcome:
     clip, rig = item
     try:
-        captured = read_clip(clip.path, config.fps)
+        captured = _read(clip, config)
         moved = upright(on_body(captured, rig.joints), rig.up, rig.unit, rig.mirrored)
         first, end = motion_range(moved, captured.fps)
         joints = on_skeleton(resample(moved[first:end], captured.fps, skeleton.fps), skeleton)

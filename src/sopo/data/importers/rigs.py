@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from sopo.data.importers.mapping import Given, choose
 from sopo.errors import UserError
-from sopo.formats.reading import read_clip
+from sopo.motion.clip import Clip
 from sopo.motion.posture import AXES, Signs, read_signs, settle_sides, settle_unit, settle_up
 from sopo.motion.recognise import Body, recognise
 from sopo.motion.retarget import JointMapping, on_body
@@ -23,7 +22,10 @@ _SAME = 0.02  # share by which bones of one skeleton differ
 
 @dataclass(frozen=True)
 class Look:
-    """What a first reading of a clip shows. up, unit: as its format states them. bones: [J] lengths in its unit."""
+    """What a first reading of a clip shows. up, unit: as its format states them. bones: [J] lengths in its unit.
+
+    notes: what its reader settled.
+    """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -33,6 +35,7 @@ class Look:
     body: Body
     signs: Signs
     given: Given | None
+    notes: tuple[str, ...]
 
 
 @dataclass
@@ -57,9 +60,8 @@ class Rig:
         return [look.signs for look in self.looks.values()]
 
 
-def look_at(name: str, path: Path, fps: float | None, given: Sequence[Given]) -> Look:
+def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look:
     """A first reading of one clip; UserError if it has no body, or none of the mapping file's fits it."""
-    clip = read_clip(path, fps)
     few = clip.positions[:: max(1, len(clip.positions) // _ENOUGH)]
     meant = choose(given, name, clip.names)
     if given and meant is None:
@@ -75,6 +77,7 @@ def look_at(name: str, path: Path, fps: float | None, given: Sequence[Given]) ->
         body,
         read_signs(on_body(clip, body.weights)[:: max(1, len(clip.positions) // _ENOUGH)]),
         meant,
+        clip.notes,
     )
 
 

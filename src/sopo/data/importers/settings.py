@@ -20,6 +20,8 @@ class ImportConfig:
     """metres in one unit of the files, such as 0.01. None: told by the length of the legs"""
     fps: float | None = None
     """frames a second of all files. None: as each file says"""
+    body_model: str | None = None
+    """your SMPL, SMPL-H or SMPL-X model, a file or their folder: for files of such poses, as AMASS's are"""
     mirror: bool = True
     """add each motion's mirror image (id M...), with left and right exchanged in its captions"""
     seed: int = 0
