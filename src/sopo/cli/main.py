@@ -36,6 +36,8 @@ VERBS: Verbs = {
         "view": Entry("data:VIEW", "write a page of moving bodies with captions and warnings, 24 at a time"),
         "import": Entry("data:IMPORT", "turn a folder of BVH and captions into the layout"),
         "export": Entry("data:EXPORT", "write clips as BVH, GLB, SMPL-style .npz or films"),
+        "humanml3d": Entry("official:HUMANML3D", "build HumanML3D from AMASS, a body and what its authors publish"),
+        "kit": Entry("official:KIT", "put KIT-ML's captions on the motions of AMASS"),
     },
     "pairs": {
         "mine": Entry("pairs:MINE", "draw and score samples of a pretrained generator once, for dpo and modipo"),
