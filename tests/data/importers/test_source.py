@@ -257,3 +257,8 @@ def test_splits_of_a_table(offered) -> None:
 def test_a_name_too_long_for_an_id_is_refused(offered) -> None:
     with pytest.raises(UserError, match="too long for an id"):
         offered({f"{'x' * 220}.bvh": ""})
+
+
+def test_a_data_set_is_not_imported_again(offered) -> None:
+    with pytest.raises(UserError, match="has HumanML3D's layout already"):
+        offered({"new_joint_vecs/000001.npy": "", "texts/000001.txt": "walks"})

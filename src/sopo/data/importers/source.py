@@ -13,6 +13,7 @@ from sopo.data.importers.names import Names, Notes, files_below, listed, refused
 from sopo.data.importers.splits import drawn_splits, given_splits, listed_splits, split_lists
 from sopo.data.importers.tables import Entry, read_table
 from sopo.data.importers.texts import TextFiles, read_lines
+from sopo.data.layout import FEATURES
 from sopo.errors import UserError
 
 NO_CAPTION = "no caption"
@@ -51,6 +52,10 @@ def read_source(root: Path, seed: int) -> Source:
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; expected motion files with captions")
+    if (root / FEATURES).is_dir():
+        raise UserError(
+            f"{root}: has HumanML3D's layout already, and every command takes it as it is; nothing to import"
+        )
     notes: Notes = defaultdict(list)
     files = files_below(root)
     skipped = refused(root, files)
