@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,18 @@ def test_lists_and_refuses_without_torch() -> None:
     lines = [line for line in done.stdout.splitlines() if line.startswith("imported:")]
     assert len(lines) == len(commands)
     assert not [line for line in lines if line.partition("|")[2].strip()]
+
+
+def test_sample_imports_nothing_that_takes_longer_than_the_model(tmp_path: Path) -> None:
+    """matplotlib for a film, or torch._dynamo for a rotation, would double its time."""
+    code = (
+        "import sys\nfrom sopo.cli.main import main\n"
+        f"main(['sample', 'a person waves', '--seconds', '1', '--sampling.steps', '1', '--out', {str(tmp_path)!r}])\n"
+        "print({'matplotlib', 'torch._dynamo', 'pandas', 'pygltflib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".bvh", ".gif", ".json"}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from synthetic_smpl import write_body_model
 
 from sopo.errors import UserError
-from sopo.formats.smpl_write import LEG, PELVIS, write_smpl
+from sopo.formats.smpl import read_smpl
+from sopo.formats.smpl_write import LEG, PELVIS, Z_UP, write_smpl
 from sopo.motion.encode import uniform_skeleton
 from sopo.motion.posing import t_pose
 from sopo.motion.skeleton import HUMANML3D, KIT
@@ -75,6 +77,18 @@ def test_a_real_clip_comes_back_from_smpls_mean_body(tmp_path: Path, shared: Pat
     assert abs(found[..., 1].min() - joints[..., 1].min()) < 0.01  # feet on the floor
     error = np.linalg.norm(uniform_skeleton(found, HUMANML3D) - joints, axis=-1)
     assert error.mean() < 0.015 and error.max() < 0.03  # metres: 0.008 and 0.017 when written
+
+
+def test_our_reader_poses_it_on_a_body_model(tmp_path: Path, make_joints) -> None:
+    joints = make_joints(HUMANML3D, 30)
+    write_smpl(tmp_path / "clip.npz", joints, HUMANML3D)
+    write_body_model(tmp_path / "smplh" / "SMPLH_NEUTRAL.npz", "smplh")
+    clip = read_smpl(tmp_path / "clip.npz", tmp_path)
+    assert (clip.fps, clip.unit, clip.up) == (20.0, 1.0, "z") and clip.positions.shape[0] == 30
+    found = clip.positions[:, :22] @ Z_UP
+    ours, theirs = (body[:, [7, 8, 20, 21]] - body[:, [4, 5, 18, 19]] for body in (joints, found))  # shins, forearms
+    cosines = (ours * theirs).sum(-1) / np.linalg.norm(ours, axis=-1) / np.linalg.norm(theirs, axis=-1)
+    assert cosines.min() > 0.97  # this body's bones at rest lie a little otherwise than SMPL's
 
 
 def test_refuses_a_body_with_other_joints(tmp_path: Path, make_joints) -> None:
