@@ -80,7 +80,7 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
         with suppress(UserError):  # a folder that is none is refused where it is loaded
             kind = read_config(local_folder(str(generator))).get("kind", "")
             row = stable(kind) | LOOP_STABLE_OF.get(kind, {})
-    return [f"--{name}={value}" for name, value in flat(row).items()]
+    return [f"--{name}={'null' if value is None else value}" for name, value in flat(row).items()]
 
 
 def _named_in(config: str | None) -> dict[str, Any]:
