@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from sopo.preference.candidates import draw_candidates
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.recipes.align import real_rewards
 from sopo.recipes.batches import training_batches

@@ -28,7 +28,7 @@ from sopo.evaluation import metrics
 from sopo.generators.generator import Generator
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
-from sopo.preference.objective import PreferenceConfig
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import numpy_rng
 from sopo.recipes.align import align
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward

@@ -17,8 +17,9 @@ from sopo.generators.masked_transformer import masking_schedule
 from sopo.generators.momask import MoMask, MoMaskConfig, TokenDraw
 from sopo.generators.rvq_vae import RVQVAEConfig
 from sopo.generators.token_transformer import TokenTransformerConfig
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
 from sopo.preference.ratio import log_ratio
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.recipes.build import load_generator
 from sopo.rewards.reward import Reward

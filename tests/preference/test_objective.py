@@ -18,8 +18,9 @@ from sopo.generators.generator import NoiseDraw
 from sopo.generators.mdm import MDM
 from sopo.preference.candidates import Candidates, draw_candidates
 from sopo.preference.methods import METHODS
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
 from sopo.preference.ratio import log_ratio
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.rewards.reward import Reward
 

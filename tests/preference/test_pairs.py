@@ -15,8 +15,9 @@ from sopo.batch import Batch, as_captions
 from sopo.errors import UserError
 from sopo.generators.mdm import MDM
 from sopo.preference.losses import plackett_luce_loss
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
 from sopo.preference.pairs import PairStore, join_parts, write_part
+from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 
 LENGTHS = (8, 5, 7, 4, 6)

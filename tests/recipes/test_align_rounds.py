@@ -9,7 +9,7 @@ import torch
 
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
-from sopo.preference.objective import PreferenceConfig
+from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.align import ROUND_SEEDS, align
 from sopo.recipes.build import load_generator
 from sopo.training.log import read_log

@@ -12,7 +12,7 @@ import torch
 from sopo.diffusion.schedule import Sampling
 from sopo.errors import UserError
 from sopo.preference.candidates import Candidates, draw_candidates
-from sopo.preference.objective import PreferenceConfig
+from sopo.preference.settings import PreferenceConfig
 from sopo.recipes import mine as recipe
 from sopo.recipes.align import align
 from sopo.recipes.batches import pair_batches

@@ -10,7 +10,7 @@ import pytest
 import sopo.recipes.profile as recipe
 from sopo.cli.main import main
 from sopo.diffusion.schedule import Sampling
-from sopo.preference.objective import PreferenceConfig
+from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.build import load_dataset
 from sopo.recipes.profile import POLICY, REFERENCE, REST, SAMPLING, SCORING, UPDATE, Clock, profile
 from sopo.training.loop import LoopConfig

@@ -45,13 +45,26 @@ def test_range_padding_and_gradient(name: str) -> None:
     x = motions()
     score = reward.score(x.requires_grad_(), LENGTH, CAPTIONS)
     low, high = reward.range
-    assert score.shape == (4,) and not score.requires_grad
+    assert score.shape == (4,) and score.requires_grad == reward.differentiable
+    assert not reward.score(x.detach(), LENGTH, CAPTIONS).requires_grad
     assert (score >= low).all() and (score <= high).all()
     assert reward.describe() and "\n" not in reward.describe()
     dirty = torch.cat([x.detach(), torch.zeros(4, 6, x.shape[-1])], 1)
     for row, frames in enumerate(LENGTH.tolist()):
         dirty[row, frames:] = torch.nan
     torch.testing.assert_close(reward.score(dirty, LENGTH, CAPTIONS), score)
+
+
+@pytest.mark.parametrize("name", ["tmr", "cosine", "guo"])
+def test_a_gradient_is_the_slope_of_the_score(name: str) -> None:
+    reward: Reward = REWARDS[name]()
+    x, direction = motions().requires_grad_(), motions(1)
+    (slope,) = torch.autograd.grad(reward.score(x, LENGTH, CAPTIONS).sum(), x)
+    step = 1e-2
+    ahead, behind = (reward.score(x.detach() + sign * step * direction, LENGTH, CAPTIONS).sum() for sign in (1, -1))
+    torch.testing.assert_close((slope * direction).sum(), (ahead - behind) / (2 * step), rtol=0.02, atol=1e-3)
+    beyond = slope[3, int(LENGTH[3]) :]
+    assert slope.abs().sum() > 0 and not beyond.any(), "frames beyond the length have no say"
 
 
 def test_the_mapping_of_tmr() -> None:

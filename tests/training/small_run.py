@@ -14,7 +14,8 @@ from torch import Tensor
 from sopo.batch import Batch, Caption, as_captions, length_mask
 from sopo.diffusion.schedule import Sampling
 from sopo.generators.mdm import MDM, MDMConfig
-from sopo.preference.objective import PreferenceConfig, PreferenceObjective
+from sopo.preference.objective import PreferenceObjective
+from sopo.preference.settings import PreferenceConfig
 from sopo.rewards.reward import Reward
 from sopo.training.loop import LoopConfig, fit
 

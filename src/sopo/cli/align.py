@@ -70,7 +70,7 @@ def _run(flags: Namespace) -> None:
 def preset_flags(arguments: Sequence[str]) -> list[str]:
     """The settings of the ``--preset`` among the arguments, or in their YAML file, as flags to stand before them."""
     before = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("config", "preset", "generator"):
+    for name in ("config", "preset", "generator", "method"):
         before.add_argument(f"--{name}")
     given = vars(before.parse_known_args(arguments)[0])
     given = _named_in(given["config"]) | {name: value for name, value in given.items() if value is not None}
@@ -79,7 +79,7 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
     if preset == "stable" and generator:
         with suppress(UserError):  # a folder that is none is refused where it is loaded
             kind = read_config(local_folder(str(generator))).get("kind", "")
-            row = stable(kind) | LOOP_STABLE_OF.get(kind, {})
+            row = stable(kind, str(given.get("method", "sopo"))) | LOOP_STABLE_OF.get(kind, {})
     return [f"--{name}={'null' if value is None else value}" for name, value in flat(row).items()]
 
 

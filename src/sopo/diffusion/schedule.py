@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +15,25 @@ from sopo.randomness import Draws
 
 MAX_SNR = 5.0
 Denoiser = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A way from noise to a motion.
+
+    steps: visited, noisiest first. levels: of signal (alpha bar) before each of them, and behind the last.
+    eta: 0 is DDIM, 1 DDPM's posterior.
+    """
+
+    steps: tuple[int, ...]
+    levels: tuple[float, ...]
+    eta: float = 0.0
+
+    def step(self, place: int) -> tuple[float, float, float]:
+        """x behind step number ``place`` is Gaussian: the weights of x_0 and epsilon in its mean, its variance."""
+        level, after = self.levels[place : place + 2]
+        variance = self.eta**2 * (1 - after) / (1 - level) * (1 - level / after) if self.eta else 0.0
+        return after**0.5, max(0.0, 1 - after - variance) ** 0.5, variance
 
 
 class Diffusion:
@@ -47,17 +67,21 @@ class Diffusion:
         weight = snr.clamp(max=MAX_SNR) / (snr if self.prediction == "epsilon" else 1.0)
         return (weight / weight.mean()).float().to(step.device)[step]
 
-    def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
-        """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on the way.
-
-        Raises UserError if more steps are asked for than the model was trained with, or settings of tokens.
-        """
+    def chain(self, sampling: Sampling) -> Chain:
+        """The steps that a sampling visits; UserError if they are more than there are, or if it sets tokens."""
         sampling.refuse_tokens()
         steps = sampling.steps or self.steps
         if steps > self.steps:
             raise UserError(f"sampling steps is {steps}, the model was trained with {self.steps}")
         timesteps, last = self._timesteps(steps)
-        return self.walk(denoiser, noise, timesteps, last, eta=float(sampling.sampler == "ddpm"))
+        return self._chain(timesteps, last, float(sampling.sampler == "ddpm"))
+
+    def sample(self, denoiser: Denoiser, noise: Callable[[], Tensor], sampling: Sampling) -> Tensor:
+        """Denoise step by step from ``noise()``, standard normal [B, ...]; DDPM asks for more on the way.
+
+        Raises UserError if more steps are asked for than the model was trained with, or settings of tokens.
+        """
+        return self.follow(denoiser, noise, self.chain(sampling))
 
     def walk(
         self,
@@ -72,19 +96,32 @@ class Diffusion:
         The step of Song et al. (DDIM), Eqs. 12 and 16: eta 0 is DDIM, eta 1 DDPM's posterior. Written from level
         to level, so that any timesteps will do, whether or not their number divides that of the training.
         """
-        levels = [*self.alpha_bar[timesteps].tolist(), last]
+        return self.follow(denoiser, noise, self._chain(timesteps, last, eta))
+
+    def _chain(self, timesteps: Sequence[int], last: float, eta: float) -> Chain:
+        return Chain(tuple(timesteps), (*self.alpha_bar[list(timesteps)].tolist(), last), eta)
+
+    def follow(
+        self, denoiser: Denoiser, noise: Callable[[], Tensor], chain: Chain, visited: list[Tensor] | None = None
+    ) -> Tensor:
+        """Denoise from ``noise()`` along a chain; ``visited`` gets x as each of its steps finds it."""
         x = noise()
-        for step, level, after in zip(timesteps, levels, levels[1:], strict=False):
+        for place, step in enumerate(chain.steps):
+            if visited is not None:
+                visited.append(x)
             out = denoiser(x, torch.full((len(x),), step, device=x.device))
-            if self.prediction == "sample":
-                clean, epsilon = out, (x - level**0.5 * out) / (1 - level) ** 0.5
-            else:
-                clean, epsilon = (x - (1 - level) ** 0.5 * out) / level**0.5, out
-            variance = eta**2 * (1 - after) / (1 - level) * (1 - level / after) if eta else 0.0
-            x = after**0.5 * clean + max(0.0, 1 - after - variance) ** 0.5 * epsilon
+            clean, epsilon = self.parts(x, out, chain.levels[place])
+            of_clean, of_epsilon, variance = chain.step(place)
+            x = of_clean * clean + of_epsilon * epsilon
             if variance > 0:
                 x = x + variance**0.5 * noise()
         return x
+
+    def parts(self, x: Tensor, out: Tensor, level: float | Tensor) -> tuple[Tensor, Tensor]:
+        """(x_0, epsilon) that the network's answer ``out`` to x at a level of signal stands for."""
+        if self.prediction == "sample":
+            return out, (x - level**0.5 * out) / (1 - level) ** 0.5
+        return (x - (1 - level) ** 0.5 * out) / level**0.5, out
 
     def _timesteps(self, steps: int) -> tuple[list[int], float]:
         """The steps to visit, noisiest first, and the level of signal that is reached behind the last."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from sopo.batch import Batch, Caption
-from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.schedule import Chain, Denoiser, Diffusion
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.motion.normalize import Normalizer
@@ -90,11 +91,58 @@ class Generator(Pretrained):
 
     def snr_weight(self, draw: Any) -> Tensor:
         """omega_t of each sample's diffusion step, [N] (``Diffusion.snr_weight``); UserError where there are none."""
-        diffusion = getattr(self, "diffusion", None)
-        if not isinstance(diffusion, Diffusion):
-            raise UserError(f"weighting is 'snr': a {self.kind} has no diffusion steps to weigh, choose constant")
-        return diffusion.snr_weight(draw.step)
+        raise UserError(f"weighting is 'snr': a {self.kind} has no diffusion steps to weigh, choose constant")
 
     @abstractmethod
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
         """The family's own pre-training loss, scalar; conditions are dropped for guidance in train mode."""
+
+
+class DiffusionGenerator(Generator):
+    """A generator whose x is denoised step by step; for objectives that look into the chain."""
+
+    diffusion: Diffusion
+
+    @abstractmethod
+    def shape(self, frames: int) -> tuple[int, ...]:
+        """Of one x that holds a motion of so many frames."""
+
+    @abstractmethod
+    def denoiser(self, condition: TextEmbedding, length: Tensor, guidance: float, K: int = 1) -> Denoiser:
+        """(x_t [B * K, ...], step [B * K]) -> the network's answer, guided, like x_t; differentiable.
+
+        condition, length: of B captions, each asked for K motions, a caption's together.
+        """
+
+    @abstractmethod
+    def mean_over(self, values: Tensor, length: Tensor) -> Tensor:
+        """[N, ...] like x -> [N], the mean over what a motion of that length fills; 0 where it fills nothing."""
+
+    def chain(self, sampling: Sampling) -> Chain:
+        """The way that ``sample`` takes."""
+        return self.diffusion.chain(sampling)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        condition: TextEmbedding,
+        length: Tensor,
+        frames: int,
+        draws: Draws,
+        sampling: Sampling,
+        K: int,
+        visited: list[Tensor] | None = None,
+    ) -> Tensor:
+        """As every generator's; visited: gets x_t before each step of ``chain(sampling)``."""
+        denoiser = self.denoiser(condition, length, sampling.guidance, K)
+
+        def noise() -> Tensor:
+            return draws.normal(K, *self.shape(frames)).flatten(0, 1)
+
+        return self.diffusion.follow(denoiser, noise, self.chain(sampling), visited)
+
+    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> NoiseDraw:
+        return NoiseDraw(self.diffusion.draw_steps(draws, noisiest), draws.normal(*x.shape[1:]))
+
+    def snr_weight(self, draw: NoiseDraw) -> Tensor:
+        return self.diffusion.snr_weight(draw.step)

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Diffusion
-from sopo.diffusion.settings import Sampling
-from sopo.generators.generator import Generator, NoiseDraw
+from sopo.diffusion.schedule import Denoiser, Diffusion
+from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, sinusoids
@@ -25,7 +24,7 @@ from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
 
 
-class MDM(Generator):
+class MDM(DiffusionGenerator):
     """x is the features normalised by the dataset's statistics, [N, T, D]; the network predicts x_0."""
 
     Config = MDMConfig
@@ -115,36 +114,27 @@ class MDM(Generator):
     def decode(self, x: Tensor, length: Tensor) -> Tensor:
         return self.normalizer.denormalize(x) * length_mask(length, x.shape[1])[..., None]
 
-    @torch.no_grad()
-    def sample(
-        self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
-    ) -> Tensor:
+    def shape(self, frames: int) -> tuple[int, ...]:
+        return frames, self.config.features
 
-        def noise() -> Tensor:
-            return draws.normal(K, frames, self.config.features).flatten(0, 1)
-
+    def denoiser(self, condition: TextEmbedding, length: Tensor, guidance: float, K: int = 1) -> Denoiser:
         memory, padding = (part.repeat_interleave(K, dim=0) for part in self.read(condition))
         length = length.repeat_interleave(K)
-        if sampling.guidance == 1.0:
+        if guidance == 1.0:
+            return lambda x, step: self.denoise(x, step, length, memory, padding)
+        nothing = torch.zeros(len(condition.mask), dtype=torch.bool, device=memory.device)
+        empty, _ = self.read(condition, keep=nothing)
+        both, twice = torch.cat([memory, empty.repeat_interleave(K, dim=0)]), padding.repeat(2, 1)
 
-            def denoiser(x: Tensor, step: Tensor) -> Tensor:
-                return self.denoise(x, step, length, memory, padding)
+        def denoiser(x: Tensor, step: Tensor) -> Tensor:
+            out = self.denoise(x.repeat(2, 1, 1), step.repeat(2), length.repeat(2), both, twice)
+            conditional, unconditional = out.chunk(2)
+            return unconditional + guidance * (conditional - unconditional)
 
-        else:
-            nothing = torch.zeros(len(condition.mask), dtype=torch.bool, device=memory.device)
-            empty, _ = self.read(condition, keep=nothing)
-            both = torch.cat([memory, empty.repeat_interleave(K, dim=0)])
-            twice = padding.repeat(2, 1)
+        return denoiser
 
-            def denoiser(x: Tensor, step: Tensor) -> Tensor:
-                out = self.denoise(x.repeat(2, 1, 1), step.repeat(2), length.repeat(2), both, twice)
-                conditional, unconditional = out.chunk(2)
-                return unconditional + sampling.guidance * (conditional - unconditional)
-
-        return self.diffusion.sample(denoiser, noise, sampling)
-
-    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> NoiseDraw:
-        return NoiseDraw(self.diffusion.draw_steps(draws, noisiest), draws.normal(*x.shape[1:]))
+    def mean_over(self, values: Tensor, length: Tensor) -> Tensor:
+        return frame_mean(values, length)
 
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
         return self.error(x, length, draw, *self.read(condition))
@@ -157,10 +147,16 @@ class MDM(Generator):
     def error(self, x: Tensor, length: Tensor, draw: NoiseDraw, memory: Tensor, padding: Tensor) -> Tensor:
         """|| x_0 prediction - x_0 ||^2, the mean over valid frames and features: [N] (Sec. 4.4)."""
         noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
-        return frame_error(self.denoise(noisy, draw.step, length, memory, padding), x, length)
+        prediction = self.denoise(noisy, draw.step, length, memory, padding)
+        return frame_error(prediction, x, length)
 
 
 def frame_error(a: Tensor, b: Tensor, length: Tensor) -> Tensor:
     """Mean squared difference of a and b [N, T, D] over valid frames and features: [N], 0 where none is valid."""
-    squared = (a - b).square() * length_mask(length, a.shape[1])[..., None]
-    return squared.sum((1, 2)) / (length.clamp(min=1) * a.shape[2])
+    return frame_mean((a - b).square(), length)
+
+
+def frame_mean(values: Tensor, length: Tensor) -> Tensor:
+    """Mean of values [N, T, D] over valid frames and features: [N], 0 where none is valid."""
+    valid = values * length_mask(length, values.shape[1])[..., None]
+    return valid.sum((1, 2)) / (length.clamp(min=1) * values.shape[2])

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Diffusion
+from sopo.diffusion.schedule import Chain, Denoiser, Diffusion
 from sopo.diffusion.settings import Sampling
-from sopo.generators.generator import Generator, NoiseDraw
+from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.motion_vae import MotionVAE
 from sopo.generators.settings import MLDConfig
 from sopo.motion.normalize import Normalizer
@@ -27,7 +27,7 @@ from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
 
 
-class MLD(Generator):
+class MLD(DiffusionGenerator):
     """x is the latent [N, k, W], standardised by ``latents``; the VAE inside is frozen."""
 
     Config = MLDConfig
@@ -110,28 +110,26 @@ class MLD(Generator):
     def places(self, frames: int) -> int:
         return self.config.vae.latent_tokens
 
-    @torch.no_grad()
-    def sample(
-        self, condition: TextEmbedding, length: Tensor, frames: int, draws: Draws, sampling: Sampling, K: int
-    ) -> Tensor:
-        vae, rows = self.config.vae, len(condition.mask) * K
-        text = self.read(condition).repeat_interleave(K, dim=0)
-        both = torch.cat([text, self.nothing(rows)]) if sampling.guidance != 1.0 else text
+    def shape(self, frames: int) -> tuple[int, ...]:
+        return self.config.vae.latent_tokens, self.config.vae.latent_width
 
-        def noise() -> Tensor:
-            return draws.normal(K, vae.latent_tokens, vae.latent_width).flatten(0, 1)
+    def denoiser(self, condition: TextEmbedding, length: Tensor, guidance: float, K: int = 1) -> Denoiser:
+        text = self.read(condition).repeat_interleave(K, dim=0)
+        if guidance == 1.0:
+            return lambda x, step: self.denoise(x, step, text)
+        both = torch.cat([text, self.nothing(len(text))])
 
         def denoiser(x: Tensor, step: Tensor) -> Tensor:
-            if sampling.guidance == 1.0:
-                return self.denoise(x, step, text)
             conditional, unconditional = self.denoise(x.repeat(2, 1, 1), step.repeat(2), both).chunk(2)
-            return unconditional + sampling.guidance * (conditional - unconditional)
+            return unconditional + guidance * (conditional - unconditional)
 
-        steps = sampling.steps or self.config.default_steps
-        return self.diffusion.sample(denoiser, noise, replace(sampling, steps=steps))
+        return denoiser
 
-    def draw(self, x: Tensor, draws: Draws, noisiest: float = 1.0) -> NoiseDraw:
-        return NoiseDraw(self.diffusion.draw_steps(draws, noisiest), draws.normal(*x.shape[1:]))
+    def chain(self, sampling: Sampling) -> Chain:
+        return super().chain(replace(sampling, steps=sampling.steps or self.config.default_steps))
+
+    def mean_over(self, values: Tensor, length: Tensor) -> Tensor:
+        return values.mean((1, 2))
 
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
         return self.error(x, draw, self.read(condition))

@@ -42,14 +42,14 @@ class Matcher(Pretrained, ABC):
         return F.pad(motions, (0, 0, 0, frames - motions.shape[1]))
 
     def embed_motions(self, motions: Tensor, length: Tensor) -> Tensor:
-        """Raw features [N, T, D], length [N] -> [N, E], in eval mode without gradient.
+        """Raw features [N, T, D], length [N] -> [N, E], in eval mode; a gradient flows to motions that ask for one.
 
         Frames beyond the length have no influence, nor have N and T.
         """
         motions, length = motions.to(self.device), length.to(self.device)
         order = torch.argsort(length, descending=True)
         parts = []
-        with evaluating(self):
+        with evaluating(self, gradient=motions.requires_grad):
             for rows in order.split(CHUNK):
                 chunk = self.prepare(motions[rows], length[rows], int(length[rows[0]]))
                 parts.append(self.encode_motions(chunk, length[rows]))
@@ -81,13 +81,13 @@ class Matcher(Pretrained, ABC):
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """No gradient and eval mode inside; the mode of every submodule as before outside."""
+def evaluating(module: nn.Module, gradient: bool = False) -> Iterator[None]:
+    """Eval mode inside, and no gradient unless asked for; the mode of every submodule as before outside."""
     modes = {child: child.training for child in module.modules()}
     module.eval()
     try:
         # Not inference_mode: embeddings weigh losses, and inference tensors may not enter a backward pass.
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradient):
             yield
     finally:
         for child, mode in modes.items():

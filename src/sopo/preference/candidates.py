@@ -47,8 +47,16 @@ def draw_candidates(
 
     embed: their places in the reward's embedding too, which the proximity of Sec. 4.3 is measured in.
     """
-    B, frames = batch.motion.shape[:2]
-    x = policy.sample(policy.embed(batch.captions), batch.length, frames, draws, sampling, K)
+    x = policy.sample(policy.embed(batch.captions), batch.length, batch.motion.shape[1], draws, sampling, K)
+    return score_candidates(policy, reward, x, batch, K, embed)
+
+
+@torch.no_grad()
+def score_candidates(
+    policy: Generator, reward: Reward, x: Tensor, batch: Batch, K: int, embed: bool = False
+) -> Candidates:
+    """What ``policy.sample`` drew, x [B * K, ...], as candidates."""
+    B = len(batch)
     length = batch.length.repeat_interleave(K)
     motion = policy.decode(x, length)
     captions = [caption for caption in batch.captions for _ in range(K)]

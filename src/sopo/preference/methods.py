@@ -13,8 +13,9 @@ Source = Literal["data", "policy", "mined"]
 @dataclass(frozen=True)
 class Method:
     """winner, loser: ``data`` (the real motion), ``policy`` (best / worst of K fresh samples) or ``mined``
-    (best / worst of K samples that the pretrained model drew once); a loser of None is no comparison at all.
+    (best / worst of K samples that the pretrained model drew once); a loser of None: none to compare with.
     ranking: compare all K samples, fresh or mined, ``hard`` (Eq. 3) or ``soft`` (Eqs. 5-6), instead of a pair.
+    objective: what computes the loss; the gradients of reward and policy compare no pairs.
     threshold: the loser counts only if its reward is under tau. reweight: beta_w instead of beta.
     """
 
@@ -23,11 +24,21 @@ class Method:
     threshold: bool = False
     reweight: bool = False
     ranking: Literal["hard", "soft"] | None = None
+    objective: Literal["pairs", "reward-gradient", "policy-gradient"] = "pairs"
     paper: str = ""
 
     @property
     def samples_policy(self) -> bool:
         return "policy" in (self.winner, self.loser)
+
+    def samples(self, K: int) -> int:
+        """Motions drawn for a caption in a step."""
+        return (1 if self.objective == "reward-gradient" else K) if self.samples_policy else 0
+
+    @property
+    def least_samples(self) -> int:
+        """K at the least."""
+        return 2 if self.ranking or self.objective == "policy-gradient" else 1
 
     @property
     def needs_pairs(self) -> bool:
@@ -41,6 +52,9 @@ METHODS: dict[str, Method] = {
     "online-dpo": Method("policy", "policy", ranking="hard", paper="Eq. 3 over the online ranking"),
     "online-dpo-soft": Method("policy", "policy", ranking="soft", paper="Eqs. 5-6"),
     "modipo": Method("mined", "mined", paper="Eqs. 7-8; -T or -G by the reward the pairs were mined with"),
+    "best-of-n": Method("policy", None, paper="RAFT: continued training on the best of K samples"),
+    "reward-gradient": Method("policy", None, objective="reward-gradient", paper="EasyTune; DRaFT-K by last_steps"),
+    "policy-gradient": Method("policy", None, objective="policy-gradient", paper="DDPO, Flow-GRPO"),
     "dsopo": Method("data", "policy", paper="Eqs. 9, 12"),
     "sopo-without-vu": Method("data", "policy", reweight=True, paper="Table 4"),
     "usopo": Method("data", "policy", threshold=True, paper="Eq. 13"),

@@ -2,66 +2,31 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sopo.batch import Batch, Caption
-from sopo.errors import UserError
-from sopo.generators.generator import Generator
+from sopo.batch import Batch, Caption, length_mask
+from sopo.preference.base import Objective, Values
 from sopo.preference.candidates import Candidates, draw_candidates
 from sopo.preference.losses import pair_loss, plackett_luce_loss, preferred_weight, soft_ranking_loss
-from sopo.preference.methods import method_by_name
 from sopo.preference.proximity import proximity
 from sopo.preference.ratio import log_ratio
-from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
-from sopo.rewards.reward import Reward
-
-# Mined samples for a batch: x [B, K, ...] in the policy's space, best first; K is 2 for pairs.
-Rankings = Callable[[Batch], Tensor]
 
 
-class PreferenceObjective(nn.Module):
-    """Trains ``policy`` against a frozen copy of itself as it is now."""
+class PreferenceObjective(Objective):
+    """Any method that compares motions, or trains on the better ones."""
 
-    def __init__(
-        self,
-        policy: Generator,
-        reward: Reward | None,
-        config: PreferenceConfig,
-        tau: float,
-        pairs: Rankings | None = None,
-    ) -> None:
-        """tau: the resolved threshold. reward: may be None for methods that never sample.
-
-        Raises UserError if the method needs mined pairs or a reward and there are none.
-        """
-        super().__init__()
-        self.method = method_by_name(config.method)
-        if self.method.needs_pairs and pairs is None:
-            raise UserError(
-                f"method {config.method} learns from mined pairs: give --pairs FILE, written by `sopo pairs mine`"
-            )
-        if self.method.samples_policy and reward is None:
-            raise UserError(f"method {config.method} ranks samples: it needs a reward")
-        self.policy = policy
-        # What never trains is shared with the policy: the text encoder with its cache, and frozen weights.
-        frozen = (parameter for parameter in policy.parameters() if not parameter.requires_grad)
-        shared: dict[int, Any] = {id(part): part for part in (policy.text, *frozen)}
-        self.reference = copy.deepcopy(policy, shared).requires_grad_(False).eval()
-        self.reward, self.config, self.tau, self.pairs = reward, config, tau, pairs
-
-    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean loss over the batch, and scalars for the log."""
-        if self.method.loser is None:
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, Values]:
+        if self.method.winner == "data" and self.method.loser is None:  # the control trains as it was pre-trained
             return self.policy.train().training_loss(batch, draws), {}
-        # Dropout stays off in both models, so that h is exactly 0 where they agree.
-        self.policy.eval()
-        self.reference.eval()
+        return super().forward(batch, draws)
+
+    def compute(self, batch: Batch, draws: Draws) -> tuple[Tensor, Values]:
         candidates = None
         if self.method.samples_policy:
             assert self.reward is not None
@@ -69,13 +34,24 @@ class PreferenceObjective(nn.Module):
             candidates = draw_candidates(self.policy, self.reward, batch, K, rollout, draws, embed=self.method.reweight)
         if self.method.ranking:
             return self._rank(batch, candidates, draws)
+        if self.method.loser is None:
+            return self._imitate(batch, candidates, draws)
         return self._pair(batch, candidates, draws)
 
-    def _pair(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def _imitate(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, Values]:
+        """The family's own training loss on the best of the K samples, as if it had been recorded (RAFT)."""
+        assert candidates is not None
+        motion = self.policy.normalizer.normalize(self.policy.decode(candidates.best(), batch.length))
+        motion = motion * length_mask(batch.length, motion.shape[1])[..., None]
+        best = replace(batch, motion=motion.detach(), code=None)
+        loss = self.policy.train().training_loss(best, draws)
+        return loss, self._describe(candidates, candidates.reward.amax(1))
+
+    def _pair(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, Values]:
         x_w, x_l = self._winners_and_losers(batch, candidates)
         vu = torch.ones(len(batch), dtype=torch.bool, device=x_w.device)
         beta_w: Tensor | float = self.config.beta
-        values: dict[str, Tensor] = {}
+        values: Values = {}
         if candidates is not None:
             if self.method.threshold:
                 vu = candidates.reward.amin(1) < self.tau
@@ -116,7 +92,7 @@ class PreferenceObjective(nn.Module):
         }
         return loss.mean(), {name: value.detach() for name, value in values.items()}
 
-    def _rank(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def _rank(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, Values]:
         x = self._mined(batch) if candidates is None else candidates.ranked()
         K = x.shape[1]
         drawn = self._draws([x[:, k] for k in range(K)], draws)

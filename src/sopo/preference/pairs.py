@@ -21,7 +21,7 @@ from torch import Tensor
 from sopo.batch import Batch, Caption
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
-from sopo.preference.objective import Rankings
+from sopo.preference.base import Rankings
 
 ORIGIN = b"sopo.pairs"  # where the file's metadata say what it was mined from
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "int64": torch.int64}

@@ -25,12 +25,18 @@ class PreferenceConfig:
     pair_noise: Literal["own", "shared"] = "own"  # of the motions compared: each its own, or one for all (diffusion)
     draws: int = 1  # of steps and noises that h of a motion is averaged over
     rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
+    anchor: float = 0.0  # times the error on the real motions, at all noise levels, is added to any method's loss
+    penalty: float = 0.0  # of the distance to the reference, for reward-gradient (error) and policy-gradient (KL)
+    last_steps: int = 0  # of the rollout that reward-gradient goes back through (DRaFT-K); 0: one, drawn at random
     stop_on_winner_rise: bool = False  # end the run where the winners' error rises above the reference's
 
     def __post_init__(self) -> None:
         method = method_by_name(self.method)
-        if (2 if method.ranking else 1) > self.K:
-            raise UserError(f"K is {self.K}: {self.method} compares at least {2 if method.ranking else 1} samples")
+        if method.least_samples > self.K:
+            raise UserError(f"K is {self.K}: {self.method} compares at least {method.least_samples} samples")
+        for name in ("anchor", "penalty", "last_steps"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name} is {getattr(self, name)}: must not be negative")
         if self.beta <= 0 or self.scale <= 0:
             raise UserError(f"beta is {self.beta} and scale is {self.scale}: both must be above 0")
         if self.weighting not in ("constant", "snr"):

@@ -15,15 +15,15 @@ from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.nn.lora import add_adapters, merge_adapters
 from sopo.nn.settings import LoRAConfig
+from sopo.preference.base import Objective
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.guard import WinnerGuard
 from sopo.preference.methods import method_by_name
-from sopo.preference.objective import PreferenceObjective
 from sopo.preference.pairs import PairStore
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.batches import pair_batches, training_batches
-from sopo.recipes.build import load_dataset, load_generator, load_reward
+from sopo.recipes.build import build_objective, load_dataset, load_generator, load_reward
 from sopo.recipes.fingerprints import data_hash, model_hash
 from sopo.recipes.record import save_model
 from sopo.recipes.resume import write_run
@@ -46,7 +46,7 @@ class Alignment:
     (the paper's "Time*").
     """
 
-    objective: PreferenceObjective
+    objective: Objective
     batches: Batches
     settings: dict[str, Any]
     spent: float
@@ -137,12 +137,12 @@ def prepare(
         scorer = load_reward(reward, policy.config.features)
         real = real_rewards(dataset, scorer, loop.seed)
         tau = resolve_tau(preference.tau, real, scorer.range)
-        each_step = loop.batch_size * preference.K / captions
+        each_step = loop.batch_size * method.samples(preference.K) / captions
         samples = sample_rewards(policy, dataset, scorer, preference)
         settings |= {"tau": tau, "rewards": {"real": quantiles(real), "samples": quantiles(samples)}}
     if lora.rank:
         add_adapters(policy, lora.rank, derive_seed(loop.seed, "lora"))
-    objective = PreferenceObjective(policy, scorer, preference, tau, mined)
+    objective = build_objective(policy, scorer, preference, tau, mined)
     return Alignment(objective, batches, settings, spent, each_step)
 
 

@@ -62,7 +62,7 @@ TABLES = {"table1": table1, "table4": table4}
 
 
 def _row(kind: str, reward: str, method: str, name: str = "", **changes: Any) -> Setting:
-    preference = PreferenceConfig(**(stable(kind) | {"method": method} | changes))
+    preference = PreferenceConfig(**(stable(kind, method) | {"method": method} | changes))
     return Setting(name or method, preference, reward if method_by_name(method).needs_pairs else None)
 
 

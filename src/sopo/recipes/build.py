@@ -16,6 +16,12 @@ from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
+from sopo.preference.base import Objective, Rankings
+from sopo.preference.methods import method_by_name
+from sopo.preference.objective import PreferenceObjective
+from sopo.preference.policy_gradient import PolicyGradient
+from sopo.preference.reward_gradient import RewardGradient
+from sopo.preference.settings import PreferenceConfig
 from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
 from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward
@@ -23,6 +29,19 @@ from sopo.rewards.reward import Reward
 
 GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD, MoMask.kind: MoMask}
 MATCHERS: dict[str, type[TMR] | type[GuoMatcher]] = {TMR.kind: TMR, GuoMatcher.kind: GuoMatcher}
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "pairs": PreferenceObjective,
+    "reward-gradient": RewardGradient,
+    "policy-gradient": PolicyGradient,
+}
+
+
+def build_objective(
+    policy: Generator, reward: Reward | None, config: PreferenceConfig, tau: float, pairs: Rankings | None = None
+) -> Objective:
+    """What trains ``policy`` by the method of ``config``; the arguments are ``Objective``'s."""
+    return OBJECTIVES[method_by_name(config.method).objective](policy, reward, config, tau, pairs)
 
 
 def load_generator(folder: str | Path) -> Generator:

@@ -12,9 +12,9 @@ from torch import Tensor
 from sopo.batch import Batch
 from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
-from sopo.preference.objective import PreferenceObjective
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
+from sopo.recipes.build import build_objective
 from sopo.recipes.sources import generator_source
 from sopo.rewards.reward import Reward
 
@@ -25,7 +25,7 @@ def seconds_a_step(generator: Generator, reward: Reward, batch: Batch, preferenc
     def stand_in(rows: Batch) -> Tensor:
         return objective.policy.encode(rows)[:, None].expand(-1, preference.K, *_every(generator, rows))
 
-    objective = PreferenceObjective(copy.deepcopy(generator), reward, preference, tau=reward.range[1], pairs=stand_in)
+    objective = build_objective(copy.deepcopy(generator), reward, preference, tau=reward.range[1], pairs=stand_in)
     return _seconds(lambda: objective(batch, Draws(0, len(batch), device=batch.length.device))[0].backward())
 
 

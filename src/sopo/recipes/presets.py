@@ -42,6 +42,8 @@ STABLE_OF: dict[str, dict[str, Any]] = {
     "mld": {"K": 4, "noisiest": 0.3, "rollout": Sampling("ddpm", 50, 1.0)},
     "momask": {"K": 4, "scale": 10.0, "noisiest": 0.2},
 }
+# ... and where a method does: only ancestral steps are drawn, and a group of two has no middle.
+STABLE_OF_METHOD: dict[str, dict[str, Any]] = {"policy-gradient": {"K": 4, "rollout": Sampling("ddpm", 10, 1.0)}}
 
 LOOP_STABLE: dict[str, Any] = {
     "learning_rate": 2e-4,
@@ -156,9 +158,9 @@ LOOP_REWARD: dict[str, Any] = {
 LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "seed": 3}
 
 
-def stable(kind: str) -> dict[str, Any]:
-    """The ``stable`` preference settings for generators of a kind."""
-    return PRESETS["stable"] | STABLE_OF.get(kind, {})
+def stable(kind: str, method: str = "sopo") -> dict[str, Any]:
+    """The ``stable`` preference settings for generators of a kind, and a method."""
+    return PRESETS["stable"] | STABLE_OF.get(kind, {}) | STABLE_OF_METHOD.get(method, {})
 
 
 def loop_stable(kind: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from sopo.nn.settings import LoRAConfig
-from sopo.preference.objective import PreferenceObjective
+from sopo.preference.base import Objective
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.align import ALL_WEIGHTS, prepare
 from sopo.training.loop import fit
@@ -100,7 +100,7 @@ class Clock:
         return wrapped
 
 
-def time_parts(objective: PreferenceObjective, clock: Clock) -> None:
+def time_parts(objective: Objective, clock: Clock) -> None:
     """Have ``clock`` follow the objective's parts; what comes after its forward pass, until told, is the update."""
     owners: dict[str, tuple[object, tuple[str, ...]]] = {
         SAMPLING: (objective.policy, ("sample", "decode")),

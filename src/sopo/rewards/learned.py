@@ -16,6 +16,8 @@ from sopo.rewards.reward import Reward
 class LearnedReward(Reward):
     """A function of how well the embeddings of motion and caption match."""
 
+    differentiable = True
+
     def __init__(self, matcher: TMR | GuoMatcher) -> None:
         self.matcher = matcher.eval().requires_grad_(False)
 

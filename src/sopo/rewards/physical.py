@@ -50,12 +50,14 @@ class WeightedReward(Reward):
         if not terms:
             raise UserError("a weighted reward needs at least one term")
         self.terms = tuple(terms)
+        self.differentiable = all(reward.differentiable for _, reward in self.terms)
         ends = [(weight * reward.range[0], weight * reward.range[1]) for weight, reward in self.terms]
         self.range = (sum(min(end) for end in ends), sum(max(end) for end in ends))
 
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
         scores = [weight * reward.score(motions, length, captions) for weight, reward in self.terms]
-        return torch.stack(scores).sum(0)
+        total = torch.stack(scores).sum(0)
+        return total if self.differentiable else total.detach()  # part of a slope would be another reward's
 
     def embed_motions(self, motions: Tensor, length: Tensor) -> Tensor:
         for _, reward in self.terms:

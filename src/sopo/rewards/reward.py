@@ -12,12 +12,15 @@ from sopo.errors import UserError
 
 
 class Reward(ABC):
-    """r(x, c): how good a motion is for a caption, higher is better. Never differentiated.
+    """r(x, c): how good a motion is for a caption, higher is better.
 
     range: least and greatest possible value; it tells what a threshold tau can mean.
+    differentiable: whether ``score`` passes a gradient on to motions that ask for one. No method but
+    reward-gradient needs it.
     """
 
     range: tuple[float, float]
+    differentiable: bool = False
 
     @abstractmethod
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
