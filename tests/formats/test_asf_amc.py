@@ -161,6 +161,8 @@ def test_damaged_motion_is_one_line(tmp_path: Path, old: str, new: str, message:
         ("root lfemur neck", "root neck", "lfemur does not hang on the root"),
         ("root lfemur neck", "root neck\nltibia lfemur", "does not hang on the root"),
         ("direction 0 -1 0", "direction 0 -1", "are not three numbers"),
+        ("direction 0 1 0", "direction 0 1 20", "neck has a direction that is not of length 1"),
+        ("name neck", "name ltibia", "ltibia is there twice"),
         ("XYZ\n    dof", "XXZ\n    dof", "no order of X, Y and Z"),
         ("dof rx\n", "dof tx\n", "does more than turn"),
         ("name neck", "neck", "lacks 'name'"),

@@ -163,6 +163,7 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "a list for an object": (lambda gltf: gltf["accessors"].__setitem__(0, []), "accessors 0 is no object"),
     "a type of no sense": (lambda gltf: gltf["accessors"][0].update(type=["VEC3"]), "moves nothing"),
     "a buffer too short": (lambda gltf: gltf["buffers"][0].update(byteLength=10**9), "truncated"),
+    "a skin of none": (lambda gltf: gltf["skins"][0].clear(), "a skin has no joints"),
     "meshopt": (lambda gltf: gltf["bufferViews"][0].update(extensions={"EXT_meshopt_compression": {}}), "meshopt"),
     "fewer values": (lambda gltf: gltf["accessors"][0].update(count=2), "3 keys of a translation|have values"),
     "a matrix that moves": (lambda gltf: gltf["nodes"][1].update(matrix=list(np.eye(4).ravel())), "fixed matrix"),

@@ -71,7 +71,8 @@ def _clip(
     if names is None or len(names) != J:
         what = f"{len(names)} names" if names else f"no body is known of {J} joints"
         raise UserError(f"{path}: {J} joints, but {what}; list them in {path.stem}.{NAMES}, a line NAME, PARENT each")
-    positions = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # refused below
+        positions = values.astype(np.float64)
     if not (np.abs(positions) <= LARGEST).all():
         raise UserError(f"{path}: holds values that are not finite, or not of a plausible size")
     try:

@@ -5,6 +5,7 @@ An Acclaim bone turns about its beginning, so it becomes the joint that is there
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,8 +141,10 @@ def _bone(entry: Mapping[str, list[str]], degrees: bool) -> _Bone:
     (name,) = entry["name"]
     if set(moves) - {"rx", "ry", "rz"}:
         raise ValueError(f"bone {name} does more than turn ({' '.join(moves)})")
-    vector = _vector(entry["direction"]) * parse_numbers(entry["length"][0])
-    return _Bone(name, vector, _axes(angles, order.lower(), degrees), order.lower(), moves)
+    direction, length = _vector(entry["direction"]), float(parse_numbers(entry["length"][0])[0])
+    if not 0.95 < np.linalg.norm(direction) < 1.05 or length < 0:
+        raise ValueError(f"bone {name} has a direction that is not of length 1, or a negative length")
+    return _Bone(name, direction * length, _axes(angles, order.lower(), degrees), order.lower(), moves)
 
 
 def _vector(words: Sequence[str]) -> Array:
@@ -169,6 +172,8 @@ def _turned(rotations: Array, order: str, moves: tuple[str, ...], values: Array)
 
 def _in_order(bones: Sequence[_Bone], above: Mapping[str, str]) -> tuple[tuple[_Bone, ...], tuple[int, ...]]:
     """Bones after those that they hang on, and the parent of each; ValueError if some hang on none."""
+    if twice := [name for name, count in Counter(bone.name for bone in bones).items() if count > 1]:
+        raise ValueError(f"bone {twice[0]} is there twice")
     hanging: dict[str | None, list[_Bone]] = {}
     for bone in bones[1:]:
         hanging.setdefault(above.get(bone.name), []).append(bone)

@@ -41,6 +41,14 @@ class _Node:
     parent: int
     offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     channels: list[tuple[str, str]] = field(default_factory=list)  # ("X", "pos"), ("Z", "rot") ...
+    told: set[str] = field(default_factory=set)
+
+    def once(self, word: str) -> _Node:
+        """This node; ValueError if ``word`` was told of it before."""
+        if word in self.told:
+            raise ValueError(word)
+        self.told.add(word)
+        return self
 
 
 def read_bvh(path: str | Path, fps: float | None = None) -> Clip:
@@ -84,14 +92,16 @@ def _parse_hierarchy(text: str, path: Path) -> list[_Node]:
             elif item["close"]:
                 enclosing.pop()
             elif item["offset"]:
-                nodes[enclosing[-1]].offset = _offset(item["offset"])
+                nodes[enclosing[-1]].once("offset").offset = _offset(item["offset"])
             elif item["count"]:
-                nodes[enclosing[-1]].channels = _channels(int(item["count"]), item["channels"].split())
+                nodes[enclosing[-1]].once("channels").channels = _channels(int(item["count"]), item["channels"].split())
         except (ValueError, IndexError) as error:
             raise UserError(f"{path}:{_quote(text, at)} does not belong in a BVH hierarchy") from error
         at = item.end()
     if enclosing or named or not nodes:
         raise UserError(f"{path}: the BVH hierarchy is empty or its brackets do not close")
+    if bare := [node.name for node in nodes if node.parent >= 0 and "offset" not in node.told]:
+        raise UserError(f"{path}: joint {bare[0]} has no OFFSET")
     return nodes
 
 
@@ -147,12 +157,12 @@ def _parse_motion(text: str, columns: int, fps: float | None) -> tuple[NDArray[n
 
 def _whole_rows(rows: str, columns: int, announced: int) -> int:
     """How many rows to take where their number is not the one announced; UserError if they do not hold a frame each."""
-    *whole, last = [len(row.split()) for row in rows.split("\n") if row.strip()]
+    widths = [len(row.split()) for row in rows.split("\n") if row.strip()]
+    *whole, last = widths
     if set(whole) - {columns} or last > columns:
-        held = sum(whole) + last
-        raise UserError(
-            f"holds {held} numbers, but {announced} frames of {columns} channels need {announced * columns}"
-        )
+        odd = next(number for number, width in enumerate(widths) if width != columns)
+        needed = f"{announced} frames of {columns} channels need {announced * columns}"
+        raise UserError(f"holds {sum(widths)} numbers, but {needed} (its row {odd + 1} holds {widths[odd]})")
     cut = last < columns or (len(whole) < announced and not rows[-1].isspace())  # within a row, or within a number
     count = len(whole) + (not cut)
     if count < max(1, (1 - _CUT_OFF) * announced - 1):

@@ -61,7 +61,10 @@ def _parents(nodes: Nodes) -> list[int]:
 
 def _joints(file: GltfFile, order: list[int], above: list[int], moving: set[int]) -> list[int]:
     nodes = entries(file.json, "nodes")
-    skinned = {joint for skin in entries(file.json, "skins") for joint in links(skin, "joints", len(nodes))}
+    skins = [links(skin, "joints", len(nodes)) for skin in entries(file.json, "skins")]
+    if not all(skins):
+        raise ValueError("a skin has no joints")
+    skinned = {joint for joints in skins for joint in joints}
     chosen = skinned or moving
     for number in order:
         # A mesh on a bone is a thing held; without a skin, meshes are the limbs.

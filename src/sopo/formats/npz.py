@@ -86,4 +86,4 @@ def parse_npy(data: bytes, label: str) -> NDArray[Any]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
