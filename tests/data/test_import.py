@@ -63,11 +63,22 @@ def test_plain_captions_windows_and_mirrored_twins(source: Path, tmp_path: Path)
     second = next(part for part in report["taken"] if part["id"] == "long-w1")
     assert second == {
         "id": "long-w1", "source": "long", "split": "train", "start_s": 7.5, "frames": 149,
-        "mirrored": False, "joint_names": "names",
+        "mirrored": False, "joint_names": "names", "warnings": {},
     }  # fmt: skip
     assert check_folder(tmp_path / "out").ok
     assert "4 sources became 12 motions (8 train, 2 val, 2 test); 1 skipped" in str(summary)
     assert {path.name for path in tmp_path.iterdir()} == {"source", "out"}
+
+
+def test_what_is_off_with_a_body_is_said_and_kept(source: Path, tmp_path: Path, rest_pose: np.ndarray) -> None:
+    time = np.arange(61)[:, None, None] / 20
+    joints = rest_pose + time * (0, 0, 0.5) + (time > 1.5) * np.array((0.7, 0, 0.7))
+    write_bvh(source / "b.bvh", joints, HUMANML3D)
+    summary = import_bvh(source, tmp_path / "out")
+    (finding,) = summary.findings
+    assert finding.kind == "jumps" and finding.count == 1 and finding.examples[0].startswith("b (frame 30 to 31")
+    report = json.loads((tmp_path / "out/import.json").read_text())
+    assert {part["id"] for part in report["taken"] if "jumps" in part["warnings"]} == {"b", "Mb"}
 
 
 def test_without_mirror_and_with_a_mapping_of_ones_own(source: Path, tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def _import(flags: Namespace) -> None:
     with progress("importing") as report:
         summary = import_bvh(flags.source, flags.out, config_from(flags, ImportConfig), report)
     print(summary)
+    for finding in summary.findings:
+        print(finding)
 
 
 def _prepare_export(parser: Parser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -219,12 +219,16 @@ class Bodies:
 
     def add(self, key: str, features: Array) -> None:
         """Look at a clip's raw features [T, D], finite, T >= 2."""
-        for kind, measured in feature_faults(features, self.skeleton)[1].items():
-            self._found[kind][key] = measured
-        self._clips += 1
+        self.note(key, feature_faults(features, self.skeleton)[1])
         self._waiting[key] = some_frames(features)
         if len(self._waiting) == _CLIPS:
             self._look_at_rotations()
+
+    def note(self, key: str, found: Mapping[str, str]) -> None:
+        """Count a clip whose faults are known already."""
+        for kind, measured in found.items():
+            self._found[kind][key] = measured
+        self._clips += 1
 
     def notes(self) -> Iterator[tuple[str, str]]:
         """(kind, "clip (what was measured)") of all faults; kind "most-..." where most clips share it."""

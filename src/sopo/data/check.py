@@ -128,11 +128,22 @@ class _Notes:
     def add(self, kind: str, where: object) -> None:
         self._where[kind].append(" ".join(str(where).split()))
 
+    def add_bodies(self, bodies: Bodies) -> None:
+        for kind, where in bodies.notes():
+            self.add(kind, where)
+
     def findings(self) -> tuple[Finding, ...]:
         found = (
             Finding(kind, KINDS[kind][0], len(where), tuple(where[:EXAMPLES])) for kind, where in self._where.items()
         )
         return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
+
+
+def body_findings(bodies: Bodies) -> tuple[Finding, ...]:
+    """What is off with the bodies, errors first."""
+    notes = _Notes()
+    notes.add_bodies(bodies)
+    return notes.findings()
 
 
 def check_folder(root: str | Path, sample: int = 16) -> Report:
@@ -162,8 +173,8 @@ def check_folder(root: str | Path, sample: int = 16) -> Report:
         for split, listed in keys.items()
         if listed
     }
-    for kind, where in bodies.notes() if bodies else ():
-        notes.add(kind, where)
+    if bodies:
+        notes.add_bodies(bodies)
     if skeleton and running and running.frames:
         _check_drift(folder, running, skeleton, notes)
     if skeleton and (root / JOINTS).is_dir():

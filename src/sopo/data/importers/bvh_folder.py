@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from sopo.data.bodies import Bodies, feature_faults
 from sopo.data.captions import CaptionLine, mirror_caption, within
+from sopo.data.check import Finding, body_findings
 from sopo.data.importers.mapping import Given, read_mapping
 from sopo.data.importers.names import listed
 from sopo.data.importers.rigs import Look, Rig, look_at, settle
@@ -30,7 +32,6 @@ from sopo.data.tagging import tag
 from sopo.errors import UserError
 from sopo.formats.reading import read_clip
 from sopo.motion.clip import Clip
-from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.mirror import mirror_joints
 from sopo.motion.posture import upright
@@ -54,14 +55,19 @@ class Taken:
     frames: int
     mirrored: bool
     joint_names: str
+    warnings: dict[str, str]  # fault of the body (sopo.data.bodies) -> what was measured
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What was taken, and why the rest was not (source name -> reason). Printed, it is one line."""
+    """What was taken, and why the rest was not (source name -> reason). Printed, it is one line.
+
+    findings: what is off with the bodies that were taken, as ``sopo data check`` says it.
+    """
 
     taken: tuple[Taken, ...]
     skipped: dict[str, str]
+    findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
         splits = Counter(clip.split for clip in self.taken)
@@ -111,7 +117,8 @@ def import_bvh(
             taken += parts
             if reason:
                 skipped[clip.name] = reason
-        summary = ImportSummary(tuple(sorted(taken, key=lambda part: part.id)), dict(sorted(skipped.items())))
+        taken.sort(key=lambda part: part.id)
+        summary = ImportSummary(tuple(taken), dict(sorted(skipped.items())), _findings(taken, skeleton))
         _finish(staging, (*offered.notes, *_notes(looks)), Path(source), summary, skeleton)
     return summary
 
@@ -200,9 +207,10 @@ def _convert(
         if not lines:
             reasons[f"no caption falls into {clip.name}{suffix}"] = None
             continue
-        decoded = decode_joints(torch.from_numpy(features), skeleton).numpy()  # as HumanML3D's new_joints
+        decoded, faults = feature_faults(features, skeleton)  # as HumanML3D's new_joints
         write_clip(root, key, features, lines, decoded)
-        parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, rig.first.body.told))
+        told = rig.first.body.told
+        parts.append(Taken(key, clip.name, splits[clip.name], seconds, len(features), mirrored, told, faults))
     return clip, parts, "; ".join(reasons)
 
 
@@ -223,6 +231,15 @@ def _windows(frames: int, mark: str) -> list[tuple[str, int, int]]:
     count = ceil(frames / LONGEST)
     edges = np.linspace(0, frames, count + 1).round().astype(int).tolist()
     return [(f"{mark}{index}" if count > 1 else "", start, stop) for index, (start, stop) in enumerate(pairwise(edges))]
+
+
+def _findings(taken: Iterable[Taken], skeleton: Skeleton) -> tuple[Finding, ...]:
+    """Of all clips but mirror images, which have the same faults."""
+    bodies = Bodies(skeleton)
+    for part in taken:
+        if not part.mirrored:
+            bodies.note(part.id, part.warnings)
+    return body_findings(bodies)
 
 
 def _finish(root: Path, notes: tuple[str, ...], source: Path, summary: ImportSummary, skeleton: Skeleton) -> None:
