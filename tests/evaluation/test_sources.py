@@ -85,6 +85,17 @@ def test_a_motion_made_for_a_caption_serves_no_other(dataset, tmp_path):
         source(batch_of(dataset, "000000", text="jump"), 0)
 
 
+def test_a_motion_with_several_captions_serves_each(dataset, tmp_path):
+    folder = save(tmp_path / "m", **{"000000": motion()})
+    told = {"captions": ["walk", {"caption": "run ", "start": 1, "end": 2}], "split": "test"}  # as `data export` tells
+    (folder / "captions.json").write_text(json.dumps({"000000": told}))
+    source = FileSource(folder, HUMANML3D)
+    for text in ("walk", "run"):
+        source(batch_of(dataset, "000000", text=text), 0)
+    with pytest.raises(UserError, match="no motion for its caption 'jump'"):
+        source(batch_of(dataset, "000000", text="jump"), 0)
+
+
 @pytest.mark.parametrize(
     "array, words",
     [
@@ -120,6 +131,7 @@ def test_absent_and_damaged_files_are_named(dataset, tmp_path):
     for text, words in (
         ("{", "not readable"),
         ("[1]", "expected an object"),
+        ('{"000000": 7}', "expected an object"),
         ("{}", "no caption for '000000'"),
     ):
         (tmp_path / "m" / "captions.json").write_text(text)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sopo.batch import Caption
 from sopo.data.sides import mirror_text
@@ -85,6 +86,17 @@ def within(lines: Iterable[CaptionLine], start_s: float, end_s: float) -> tuple[
         elif end - start >= min(line.end_s - line.start_s, end_s - start_s) / 2:
             found.append(replace(line, start_s=round(start - start_s, 3), end_s=round(end - start_s, 3)))
     return tuple(found)
+
+
+def texts_of(told: Any) -> tuple[str, ...]:
+    """The captions in an entry of ``captions.json``, beside motions: a text, a list, or {"captions": either}.
+
+    A text may be an object too, {"caption": text}, with its seconds.
+    """
+    told = told.get("captions", told.get("caption")) if isinstance(told, dict) else told
+    parts = told if isinstance(told, list) else [told]
+    texts = (part.get("caption") if isinstance(part, dict) else part for part in parts)
+    return tuple(text for text in texts if isinstance(text, str))
 
 
 def read_captions(path: Path) -> tuple[CaptionLine, ...]:

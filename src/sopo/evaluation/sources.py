@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sopo.batch import Batch
+from sopo.data.captions import texts_of
 from sopo.data.layout import DAMAGE, read_array
 from sopo.errors import UserError
 from sopo.motion.encode import encode_joints
@@ -51,8 +52,8 @@ class FileSource:
     the data set; further motions for it are called KEY@1, KEY@2 ... and take turns over the runs.
     A motion longer than the protocol asks for is cut at the end; a shorter one keeps its own length.
 
-    ``captions.json`` in the folder (beside an .npz: FILE.json) maps a motion's name to the caption it was
-    made for, and a motion then serves that caption only. Without it, it is taken to fit all of its clip's.
+    ``captions.json`` in the folder (beside an .npz: FILE.json) maps a motion's name to the captions it was
+    made for, and a motion then serves those only. Without it, it is taken to fit all of its clip's.
     """
 
     def __init__(self, path: str | Path, skeleton: Skeleton, normalizer: Normalizer | None = None) -> None:
@@ -91,15 +92,17 @@ class FileSource:
         except (*DAMAGE, BadZipFile, AttributeError) as error:
             raise UserError(f"{self.path}: damaged, or not an .npz file ({error})") from error
 
-    def _read_captions(self, names: list[str]) -> dict[str, str]:
+    def _read_captions(self, names: list[str]) -> dict[str, set[str]]:
         path = self.path / CAPTIONS if self.path.is_dir() else self.path.with_suffix(".json")
         if not path.is_file():
             return {}
         try:
-            captions = json.loads(path.read_text(encoding="utf-8"))
+            told = json.loads(path.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not readable as JSON ({error})") from error
-        if not isinstance(captions, dict) or not all(isinstance(text, str) for text in captions.values()):
+        entries = told.items() if isinstance(told, dict) else [("", None)]
+        captions = {name: {text.strip() for text in texts_of(entry)} for name, entry in entries}
+        if not all(captions.values()):
             raise UserError(f'{path}: expected an object {{"KEY": "caption", ...}}')
         if missing := sorted(set(names) - set(captions)):
             raise UserError(f"{path}: no caption for {missing[0]!r} ({len(missing)} are missing)")
@@ -110,7 +113,7 @@ class FileSource:
         if not names:
             raise UserError(f"{self.path}: no motion for clip {key!r}; every clip of the split needs one")
         if self.captions:
-            names = [name for name in names if self.captions[name].strip() == text.strip()]
+            names = [name for name in names if text.strip() in self.captions[name]]
             if not names:
                 raise UserError(f"{self.path}: clip {key!r} has no motion for its caption {text!r}; add {key}@N")
         return names[run % len(names)]

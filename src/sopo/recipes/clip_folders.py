@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sopo.data.bodies import FAULTS, Array, faults, feature_faults, rotations_differ, some_frames
+from sopo.data.captions import texts_of
 from sopo.data.layout import FEATURES, SPLITS, MotionFolder, read_array
 from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
@@ -114,12 +115,7 @@ class Samples:
         return str(told.get("split", "")) if isinstance(told, dict) else ""
 
     def captions(self, key: str) -> tuple[str, ...]:
-        """A text, a list of them, or {"captions": list}; a text may be {"caption": text}."""
-        told = self._told.get(key)
-        told = told.get("captions", told.get("caption")) if isinstance(told, dict) else told
-        parts = told if isinstance(told, list) else [told]
-        texts = (part.get("caption") if isinstance(part, dict) else part for part in parts)
-        return tuple(text for text in texts if isinstance(text, str))
+        return texts_of(self._told.get(key))
 
     def clip(self, key: str) -> SheetClip:
         captions, split = self.captions(key), self.splits[key]
