@@ -13,7 +13,7 @@ from PIL import Image
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, KIT
 from sopo.reports.page import Column, Example, Report, compare, thin, write_page
-from sopo.viewer.page import quantise, sides
+from sopo.viewer.page import body, quantise
 
 HOSTILE = "</script><script>document.documentElement.dataset.error='owned'</script><!-- {{script}} \u2028 & <b>"
 
@@ -145,7 +145,8 @@ def test_change_is_relative_to_base_and_for_closer_to_its_distance() -> None:
 def test_kit_is_shown_in_metres_with_its_sides() -> None:
     units = np.full((4, 21, 3), 1000.0)
     assert np.allclose(unpack(quantise(units, KIT)), 1.7, atol=0.001)
-    assert sides(KIT)[5] == 1 and sides(KIT)[8] == -1 and sides(KIT)[0] == 0
+    sides = body(KIT)["sides"]
+    assert sides[5] == 1 and sides[8] == -1 and sides[0] == 0
 
 
 def test_a_motion_beyond_the_integers_is_stored_in_coarser_steps() -> None:

@@ -53,7 +53,8 @@ def _texts(files: Sequence[Path]) -> str:
 
 def body(skeleton: Skeleton) -> dict[str, Any]:
     """What players have to know of a body."""
-    return {"parents": list(skeleton.parents), "sides": sides(skeleton), "fps": skeleton.fps}
+    sides = [("left", "middle", "right").index(side) - 1 for side in skeleton.sides]
+    return {"parents": list(skeleton.parents), "sides": sides, "fps": skeleton.fps}
 
 
 def quantise(joints: np.ndarray, skeleton: Skeleton) -> dict[str, Any]:
@@ -66,14 +67,6 @@ def quantise(joints: np.ndarray, skeleton: Skeleton) -> dict[str, Any]:
     step = max(STEP_M, float(np.abs(metres).max()) / 32767)
     data = np.rint(metres / step).astype("<i2").tobytes()
     return {"frames": len(metres), "step": step, "data": base64.b64encode(data).decode("ascii")}
-
-
-def sides(skeleton: Skeleton) -> list[int]:
-    """Per joint -1 left, 1 right, 0 middle: what mirroring moves, told apart by the name's first letter."""
-    return [
-        0 if other == joint else (-1 if name.lower().startswith("l") else 1)
-        for joint, (other, name) in enumerate(zip(skeleton.mirror, skeleton.joints, strict=True))
-    ]
 
 
 def script_json(value: Any) -> str:
