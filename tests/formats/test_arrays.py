@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
+from synthetic_smpl import motion_arrays, write_body_model
 
 from sopo.errors import UserError
 from sopo.formats.arrays import read_array
@@ -89,6 +90,17 @@ def test_other_arrays_are_one_line(tmp_path: Path, arrays: dict[str, Any], messa
     with pytest.raises(UserError, match=message) as caught:
         read_array(tmp_path / "a.npz")
     assert str(tmp_path / "a.npz") in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_poses_go_through_the_body_model(tmp_path: Path) -> None:
+    write_body_model(tmp_path / "SMPLH_NEUTRAL.npz", "smplh", 0)
+    arrays = motion_arrays(30, joints=52)
+    del arrays["mocap_framerate"]
+    np.savez(tmp_path / "a.npz", **arrays)
+    clip = read_array(tmp_path / "a.npz", fps=50, body_model=tmp_path)
+    assert clip.names == JOINTS["smplh"] and clip.fps == 50 and clip.unit == 1
+    with pytest.raises(UserError, match="no frame rate"):
+        read_array(tmp_path / "a.npz", body_model=tmp_path)
 
 
 def test_a_parent_must_be_among_the_names(tmp_path: Path) -> None:

@@ -39,3 +39,10 @@ def test_other_files_are_refused_with_the_list(tmp_path: Path) -> None:
 def test_no_suffix_is_both_read_and_refused() -> None:
     assert not set(SUFFIXES) & set(REFUSED)
     assert all(suffix.startswith(".") and suffix.islower() for suffix in (*SUFFIXES, *REFUSED))
+
+
+@pytest.mark.parametrize("suffix", [".bvh", ".amc", ".glb", ".npy"])
+def test_a_pointer_of_git_lfs_is_no_motion(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match="git lfs pull"):
+        read_clip(tmp_path / f"a{suffix}")

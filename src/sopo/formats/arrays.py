@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,7 @@ def read_array(path: str | Path, fps: float | None = None, body_model: str | Pat
             raise UserError(f"{path}: no array is called positions, nor is it SMPL's (it holds {held})")
     if body_model is None:
         raise UserError(f"{path}: holds poses of SMPL's; give your SMPL, SMPL-H or SMPL-X model with --body_model")
-    clip = read_smpl(path, body_model)
-    return replace(clip, fps=fps) if fps else clip
+    return read_smpl(path, body_model, fps)
 
 
 def _clip(

@@ -41,13 +41,14 @@ class SmplMotion:
         return text.lower() if text.lower() in GENDERS else ""
 
 
-def read_smpl(path: str | Path, body_model: str | Path) -> Clip:
+def read_smpl(path: str | Path, body_model: str | Path, fps: float | None = None) -> Clip:
     """Joints of an AMASS or SMPL-style ``.npz``: Z up, metres, named as SMPL's. ``body_model``: a file or a folder.
 
-    Raises UserError if the file holds no such motion or the body model does not fit it.
+    ``fps`` stands in for the file's rate. Raises UserError if the file holds no such motion or the body model does
+    not fit it.
     """
     path = Path(path)
-    motion = read_motion(path, path)
+    motion = read_motion(path, path, fps)
     families = _FAMILIES[motion.poses.shape[1]]
     file, note = find_body_model(body_model, families, motion.gender_name)
     body = _body_model(file)
@@ -70,7 +71,7 @@ def pose_names(motion: SmplMotion) -> tuple[str, ...]:
     return JOINTS[_FAMILIES[J][0]][:J]
 
 
-def read_motion(source: Path | BinaryIO, label: str | Path) -> SmplMotion:
+def read_motion(source: Path | BinaryIO, label: str | Path, fps: float | None = None) -> SmplMotion:
     """The motion in an ``.npz``, on disk or in memory; UserError, naming ``label``, if it is none of SMPL's."""
     with open_npz(source, label) as npz:
         if "poses" in npz:
@@ -93,7 +94,7 @@ def read_motion(source: Path | BinaryIO, label: str | Path) -> SmplMotion:
         betas = _numbers(npz["betas"], label, "betas") if "betas" in npz else np.zeros(0)
         if betas.ndim > 1:  # a row a frame, all alike
             betas = betas[:1]
-        return SmplMotion(poses.reshape(T, -1, 3), root, betas.ravel(), _rate(npz), _gender(npz))
+        return SmplMotion(poses.reshape(T, -1, 3), root, betas.ravel(), fps or _rate(npz), _gender(npz))
 
 
 def _flat(poses: NDArray[Any]) -> NDArray[Any]:

@@ -27,9 +27,12 @@ def read_bytes(path: Path, format: str) -> bytes:
     try:
         if path.exists() and not path.is_file():  # a pipe would never end
             raise UserError(f"{path}: not a file, so not readable as {format}")
-        return path.read_bytes()
+        raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: not readable as {format} ({error.strerror or error})") from error
+    if raw.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path}: only a pointer of Git LFS; fetch the file itself with git lfs pull")
+    return raw
 
 
 def read_text(path: Path, format: str) -> str:

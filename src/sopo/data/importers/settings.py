@@ -19,7 +19,7 @@ class ImportConfig:
     unit: float | None = None
     """metres in one unit of the files, such as 0.01. None: told by the length of the legs"""
     fps: float | None = None
-    """frames a second of all files. None: as each file says"""
+    """frames a second of all files but glTF's, whose keys have times. None: as each file says"""
     body_model: str | None = None
     """your SMPL, SMPL-H or SMPL-X model, a file or their folder: for files of such poses, as AMASS's are"""
     mirror: bool = True
