@@ -9,9 +9,10 @@ from sopo.batch import Caption
 from sopo.data.captions import CaptionLine
 from sopo.data.check import check_folder
 from sopo.data.dataset import MotionDataset
-from sopo.data.importers import bvh_folder
-from sopo.data.importers.bvh_folder import ImportConfig, import_bvh
+from sopo.data.importers import folder as importing
+from sopo.data.importers.folder import import_folder
 from sopo.data.importers.mapping import read_mapping
+from sopo.data.importers.settings import ImportConfig
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
 from sopo.formats.bvh_write import write_bvh
@@ -42,7 +43,7 @@ def source(written: Path, tmp_path: Path) -> Path:
 
 def test_plain_captions_windows_and_mirrored_twins(source: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    summary = import_bvh(source, tmp_path / "out", report=lambda done, total: calls.append((done, total)))
+    summary = import_folder(source, tmp_path / "out", report=lambda done, total: calls.append((done, total)))
     assert calls == [(done, 10) for done in range(1, 11)]
     assert summary.skipped == {"short": "29 frames at 20 fps, at least 40 needed"}
     folder = MotionFolder(tmp_path / "out")
@@ -74,7 +75,7 @@ def test_what_is_off_with_a_body_is_said_and_kept(source: Path, tmp_path: Path, 
     time = np.arange(61)[:, None, None] / 20
     joints = rest_pose + time * (0, 0, 0.5) + (time > 1.5) * np.array((0.7, 0, 0.7))
     write_bvh(source / "b.bvh", joints, HUMANML3D)
-    summary = import_bvh(source, tmp_path / "out")
+    summary = import_folder(source, tmp_path / "out")
     (finding,) = summary.findings
     assert finding.kind == "jumps" and finding.count == 1 and finding.examples[0].startswith("b (frame 30 to 31")
     report = json.loads((tmp_path / "out/import.json").read_text())
@@ -85,12 +86,12 @@ def test_without_mirror_and_with_a_mapping_of_ones_own(source: Path, tmp_path: P
     mapping = {joint: joint for joint in HUMANML3D.joints} | {"spine2": ["spine1", "spine3"]}
     (tmp_path / "mapping.json").write_text(json.dumps(mapping))
     config = ImportConfig(mapping=str(tmp_path / "mapping.json"), mirror=False)
-    summary = import_bvh(source, tmp_path / "out", config)
+    summary = import_folder(source, tmp_path / "out", config)
     assert len(summary.taken) == 6 and {part.joint_names for part in summary.taken} == {"given"}
 
 
 def test_into_the_kit_layout(source: Path, tmp_path: Path) -> None:
-    summary = import_bvh(source, tmp_path / "out", ImportConfig(skeleton="kit"))
+    summary = import_folder(source, tmp_path / "out", ImportConfig(skeleton="kit"))
     assert summary.skipped == {"short": "18 frames at 12.5 fps, at least 24 needed"}
     folder = MotionFolder(tmp_path / "out")
     assert folder.skeleton == KIT and check_folder(tmp_path / "out").ok
@@ -107,7 +108,7 @@ def test_tags_and_seconds_survive_and_fall_into_windows(source: Path, tmp_path: 
     (source / "long.txt").write_text(
         "lifts the left hand##8.0#14.0\nlifts slowly##9.0#10.0\nends##22.0#22.2\nlate##30#40\n"
     )
-    summary = import_bvh(source, tmp_path / "out", ImportConfig(mirror=True))
+    summary = import_folder(source, tmp_path / "out", ImportConfig(mirror=True))
     folder = MotionFolder(tmp_path / "out")
     first, second = folder.captions("a")
     assert first == CaptionLine(Caption("lifts a hand", ("lift/VERB", "a/DET", "hand/NOUN")), 0.5, 2.5)
@@ -129,7 +130,7 @@ def test_a_pair_is_not_mirrored_again_and_no_id_is_given_twice(source: Path, tmp
             shutil.copy(source / f"{other}{suffix}", source / f"{name}{suffix}")
     (source / "train.txt").write_text("a\nMa\nlong\nlong-w0\nb\nMb-w1\n")
     (source / "val.txt").unlink()
-    summary = import_bvh(source, tmp_path / "out")
+    summary = import_folder(source, tmp_path / "out")
     made = [part.id for part in summary.taken]
     windows = [f"{m}long-ww{n}" for m in ("", "M") for n in range(3)]
     assert sorted(made) == sorted([*windows, "a", "Ma", "b", "Mb", "c", "Mc", "long-w0", "Mlong-w0", "Mb-w1", "MMb-w1"])
@@ -137,8 +138,8 @@ def test_a_pair_is_not_mirrored_again_and_no_id_is_given_twice(source: Path, tmp
 
 
 def test_two_processes_write_what_one_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bvh_folder, "WORTH_A_PROCESS", 1)
-    one, two = (import_bvh(source, tmp_path / f"{n}", ImportConfig(processes=n)) for n in (1, 2))
+    monkeypatch.setattr(importing, "WORTH_A_PROCESS", 1)
+    one, two = (import_folder(source, tmp_path / f"{n}", ImportConfig(processes=n)) for n in (1, 2))
     assert one == two
     for path in (tmp_path / "1").rglob("*.*"):
         if path.name != "import.json":
@@ -153,7 +154,7 @@ def test_what_cannot_be_taken_is_reported(source: Path, tmp_path: Path) -> None:
     (source / "stray.bvh").write_bytes((source / "a.bvh").read_bytes())
     (source / "stray.txt").write_text("in no list")
     (source / "test.txt").write_text("c\nodd\n")
-    skipped = import_bvh(source, tmp_path / "out").skipped
+    skipped = import_folder(source, tmp_path / "out").skipped
     assert skipped["b"] == "no caption" and skipped["stray"] == "in no split"
     assert "no line MOTION" in skipped["c"] and "odd" not in skipped
 
@@ -178,7 +179,7 @@ def test_failures_are_one_line_and_leave_nothing(source: Path, tmp_path: Path, n
     breaking, message = FAILURES[name]
     breaking(source)
     with pytest.raises(UserError, match=message) as raised:
-        import_bvh(source, tmp_path / "out")
+        import_folder(source, tmp_path / "out")
     assert "\n" not in str(raised.value)
     assert {path.name for path in tmp_path.iterdir()} <= {"source", "gone"}
 
@@ -187,7 +188,7 @@ def test_existing_output_is_left_alone(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").touch()
     with pytest.raises(UserError, match="exists already"):
-        import_bvh(source, tmp_path / "out")
+        import_folder(source, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
@@ -214,7 +215,7 @@ def test_real_motion_capture(shared: Path, tmp_path: Path) -> None:
     (source / "captions.json").write_text(json.dumps({name: {**entries[name], "split": "train"} for name in names}))
     for name in names:
         (source / f"{name}.bvh").write_bytes((shared / f"mocap/bvh/{name}.bvh").read_bytes())
-    summary = import_bvh(source, tmp_path / "out")
+    summary = import_folder(source, tmp_path / "out")
     assert {part.source for part in summary.taken} == set(names) and not summary.skipped
     frames = {name: sum(part.frames for part in summary.taken if part.source == name) for name in names}
     assert all(abs(frames[name] / 2 - entries[name]["frames_20fps"]) <= 2 for name in names)
@@ -230,7 +231,7 @@ def test_other_formats_and_what_they_leave_open(source: Path, tmp_path: Path, re
     np.save(source / "array.npy", joints)
     (source / "array.txt").write_text("raises the left hand")
     (source / "train.txt").write_text("a\narray\n")
-    summary = import_bvh(source, tmp_path / "out", ImportConfig(mirror=False))
+    summary = import_folder(source, tmp_path / "out", ImportConfig(mirror=False))
     assert "array" in {part.source for part in summary.taken}
     notes = json.loads((tmp_path / "out/import.json").read_text())["notes"]
     assert any("20 frames a second are assumed" in note and note.endswith(": array") for note in notes)

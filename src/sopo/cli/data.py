@@ -65,20 +65,20 @@ def _view(flags: Namespace) -> None:
 
 
 def _prepare_import(parser: Parser) -> None:
-    add_path(parser, "--source", "folder of BVH files with captions")
+    add_path(parser, "--source", "folder of motion files with captions")
     add_path(parser, "--out", "folder to write; must not exist")
     add_config(parser, ImportConfig)
 
 
 def _import(flags: Namespace) -> None:
-    from sopo.data.importers.bvh_folder import import_bvh
+    from sopo.data.importers.folder import import_folder
     from sopo.training.progress import progress
 
     with progress("importing") as report:
-        summary = import_bvh(flags.source, flags.out, config_from(flags, ImportConfig), report)
+        summary = import_folder(flags.source, flags.out, config_from(flags, ImportConfig), report)
     print(summary)
-    for finding in summary.findings:
-        print(finding)
+    for line in summary.lines():
+        print(line)
 
 
 def _prepare_export(parser: Parser) -> None:

@@ -70,7 +70,16 @@ def read_bvh(path: str | Path, fps: float | None = None) -> Clip:
     except (UserError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
     names = distinct_names([node.name for node in nodes])
-    return Clip(names, tuple(node.parent for node in nodes), positions, rate, notes=tuple(notes))
+    parents = tuple(node.parent for node in nodes)
+    return Clip(names, parents, positions, rate, notes=tuple(notes), rest=_rest(nodes))
+
+
+def _rest(nodes: list[_Node]) -> NDArray[np.float64]:
+    rest = np.array([node.offset for node in nodes])
+    for index, node in enumerate(nodes):
+        if node.parent >= 0:
+            rest[index] += rest[node.parent]
+    return rest
 
 
 def _parse_hierarchy(text: str, path: Path) -> list[_Node]:

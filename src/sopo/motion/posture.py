@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sopo.errors import UserError
 from sopo.motion import stance
 from sopo.motion.skeleton import HUMANML3D
 
 Joints = NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 AXES = ("x", "y", "z", "-x", "-y", "-z")
 # Metres a unit, the usual ones first; Acclaim files of CMU and their many children are in inches by 0.45.
@@ -24,90 +24,128 @@ _UNITS = (0.01, 1.0, 0.001, 0.0254, 0.1, 0.0254 / 0.45, 0.3048)
 _LEGS = 0.45, 1.15  # metres from hip to ankle, child or giant
 _PERSON = 0.82  # the same of most
 _STANDS = 0.75  # cosine of a body that stands with its axis
-_UPRIGHT = 0.6  # and of its trunk
+_UPRIGHT = 0.6  # the same of an upright trunk
 _LOW = 0.45  # legs: the pelvis of somebody who lies or sits on the floor
-_STRAYS = 0.25  # cosine by which a body goes with another axis more
-_BEHIND = -0.03  # legs by which knees and toes lie behind, if a body is a mirror image
+_RESTS = 0.9  # cosine with its axis of a rest pose that stands
 _AGREED = 0.7  # share of the votes that an axis needs
+_SINKS = 0.3  # legs by which feet go on sinking below their usual height: no floor, somebody crawls headfirst
+_TUMBLES = 150.0  # degrees a second that a trunk turns on average: cartwheels do 100, noise 300 and more
+_TELLS = 0.08  # legs by which knees and toes lie ahead, or in a mirror image behind
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What one clip shows, in its file's axes and unit.
+    """What one clip shows, in its file's axes and unit. Lengths but ``leg`` are in legs.
 
-    trunk, legs: mean directions, pelvis to head and ankles to pelvis. For each of ``AXES`` as up: feet_lowest is the
-    share of frames in which no joint lies lower than the feet; pelvis and hands are their usual heights above the
-    lowest joint, in legs. leg: hip to ankle. ahead, square: as in ``stance``.
+    trunk, legs: mean directions, pelvis to head and ankles to pelvis. leg: hip to ankle. ahead, square: as in
+    ``stance``. spin: degrees a second that the trunk turns, mean. For each of ``AXES`` as up: feet_lowest is the share
+    of frames in which no joint lies lower than the feet; pelvis and hands are usual heights above the lowest joint,
+    overhead that of the hands above the head; sinks: how far feet go below their usual height; roams: how far the
+    pelvis goes sideways.
     """
 
-    trunk: tuple[float, float, float]
-    legs: tuple[float, float, float]
-    feet_lowest: tuple[float, ...]
-    pelvis: tuple[float, ...]
-    hands: tuple[float, ...]
+    trunk: Vector
+    legs: Vector
     leg: float
     ahead: float
     square: float
+    spin: float
+    upright: tuple[float, ...]
+    feet_lowest: tuple[float, ...]
+    pelvis: tuple[float, ...]
+    hands: tuple[float, ...]
+    overhead: tuple[float, ...]
+    sinks: tuple[float, ...]
+    roams: tuple[float, ...]
 
     def along(self, axis: str) -> float:
         """How far the body stretches up ``axis``: 1 standing, 0 lying, -1 standing on its head."""
         return (_part(self.trunk, axis) + _part(self.legs, axis)) / 2
 
+    @property
+    def longest(self) -> str:
+        """The axis up which the body stretches most."""
+        return max(AXES, key=self.along)
+
     def stands(self, axis: str) -> bool:
-        """Whether the clip shows somebody who stands or sits upright with ``axis`` up."""
-        on_feet = self.feet_lowest[AXES.index(axis)] > 0.6
-        return self.along(axis) > _STANDS and _part(self.trunk, axis) > _UPRIGHT and on_feet
-
-    def strays(self, axis: str) -> bool:
-        """Whether the body goes with another axis than ``axis`` and no lying, crawling or handstand explains it."""
+        """Whether somebody stands or sits upright with ``axis`` up. Y is up in most files: there feet may sink."""
         at = AXES.index(axis)
-        low = self.pelvis[at] < _LOW or self.hands[at] < _LOW / 2
-        return not low and max(map(self.along, AXES)) > self.along(axis) + _STRAYS
+        floor = axis == "y" or self.sinks[at] < _SINKS
+        return floor and self.along(axis) > _STANDS and self.upright[at] > 0.5 and self.feet_lowest[at] > 0.6
+
+    def walks(self, axis: str) -> bool:
+        """Whether somebody upright along ``axis`` also goes some way across it, as nobody does who lies along it."""
+        return self.stands(axis) and self.roams[AXES.index(axis)] > 1.0
+
+    def wrong_with(self, axis: str) -> str:
+        """Why the clip is not to be believed with ``axis`` up, "" if it is: upright, or low as who lies or crawls."""
+        at = AXES.index(axis)
+        if self.spin > _TUMBLES:
+            return f"its trunk turns by {self.spin:.0f} degrees a second on average: noise, no motion of a body"
+        if self.upright[at] > 0.5 or self.pelvis[at] < _LOW or self.hands[at] < _LOW / 2:
+            return ""
+        lean = np.degrees(np.arccos(np.clip(_part(self.trunk, axis), -1, 1)))
+        return f"its trunk leans by {lean:.0f} degrees from {axis} up, over legs that stand: --up {axis} takes it so"
 
 
-@dataclass(frozen=True)
-class Posture:
-    """How to read a skeleton: the axis that points up, metres a unit, whether to mirror; and doubts, a line each."""
-
-    up: str
-    unit: float
-    mirrored: bool
-    doubts: tuple[str, ...] = ()
-
-
-def read_signs(joints: Joints) -> Signs:
+def read_signs(joints: Joints, fps: float) -> Signs:
     """Joints [T, 22, 3] in any axes and unit -> what they show."""
     ankles, feet = stance.pair(HUMANML3D, "ankle"), list(HUMANML3D.feet)
+    head, wrists = HUMANML3D.joints.index("head"), stance.pair(HUMANML3D, "wrist")
+    leg = max(stance.leg_length(joints, HUMANML3D), 1e-12)
     trunk = stance.trunk_direction(joints, HUMANML3D)
     legs = joints[:, 0] - joints[:, ankles].mean(axis=1)
     legs /= np.maximum(np.linalg.norm(legs, axis=-1, keepdims=True), 1e-12)
-    heights = np.concatenate((joints, -joints), axis=-1)  # over each of AXES
-    leg = stance.leg_length(joints, HUMANML3D)
-    slack = 0.02 * leg
-    floor = heights.min(axis=1)
-    lowest = heights[:, feet].min(axis=1) <= floor + slack
-    hands = heights[:, stance.pair(HUMANML3D, "wrist")].min(axis=1)
+    turned = np.arccos(np.clip((trunk[1:] * trunk[:-1]).sum(axis=-1), -1, 1))
+    heights = np.concatenate((joints, -joints), axis=-1) / leg  # [T, 22, 6], over each of AXES
+    floor, soles = heights.min(axis=1), heights[:, feet].min(axis=1)
+    spread = np.ptp(joints[:, 0], axis=0) / leg
     return Signs(
         trunk=_vector(trunk),
         legs=_vector(legs),
-        feet_lowest=tuple(float(share) for share in lowest.mean(axis=0)),
-        pelvis=tuple(np.median(heights[:, 0] - floor, axis=0) / max(leg, 1e-12)),
-        hands=tuple(np.median(hands - floor, axis=0) / max(leg, 1e-12)),
         leg=leg,
-        ahead=float(stance.ahead(joints, HUMANML3D).mean()) / max(leg, 1e-12),
+        ahead=float(stance.ahead(joints, HUMANML3D).mean()) / leg,
         square=float(stance.squareness(joints, HUMANML3D).mean()),
+        spin=float(np.degrees(turned.mean())) * fps if len(turned) else 0.0,
+        upright=_floats((np.concatenate((trunk, -trunk), axis=-1) > _UPRIGHT).mean(axis=0)),
+        feet_lowest=_floats((soles <= floor + 0.02).mean(axis=0)),
+        pelvis=_floats(np.median(heights[:, 0] - floor, axis=0)),
+        hands=_floats(np.median(heights[:, wrists].min(axis=1) - floor, axis=0)),
+        overhead=_floats(np.median(heights[:, wrists].mean(axis=1) - heights[:, head], axis=0)),
+        sinks=_floats(np.median(soles, axis=0) - np.percentile(soles, 5, axis=0)),
+        roams=_floats(np.array([np.delete(spread, at % 3).max() for at in range(6)])),
     )
 
 
-def settle_up(clips: Sequence[Signs]) -> str:
-    """The axis along which the clips stand, "" if none stands or they disagree. Clear stands count more."""
+def settle_up(clips: Sequence[Signs], rest: Signs | None) -> tuple[str, str]:
+    """The axis that is up by a skeleton's clips and its rest pose, and a doubt; the axis is "" if nothing settles it.
+
+    Clear stands count more. Where clips stand along another axis than the rest pose, one of them has to walk.
+    """
+    resting = rest.longest if rest and rest.along(rest.longest) > _RESTS else ""
     votes = dict.fromkeys(AXES, 0.0)
     for clip in clips:
-        best, second = sorted(AXES, key=clip.along, reverse=True)[:2]
-        if clip.stands(best):
-            votes[best] += clip.along(best) - clip.along(second)
-    most = max(AXES, key=votes.__getitem__)
-    return most if votes[most] > _AGREED * sum(votes.values()) else ""
+        if clip.stands(clip.longest):
+            votes[clip.longest] += clip.along(clip.longest) - sorted(map(clip.along, AXES))[-2]
+    lines = {axis: votes[axis] + votes[opposite(axis)] for axis in AXES}
+    most = max(AXES, key=lambda axis: (lines[axis], votes[axis]))
+    if not lines[most]:
+        said = f"nobody stands upright in its clips: its rest pose alone says that {resting} is up (--up)"
+        return resting, said if resting else "nobody stands upright in its clips, so which axis is up? give --up"
+    if lines[most] <= _AGREED * sum(votes.values()):
+        most = resting if votes.get(resting) else ""
+        return most, "" if most else "its clips stand along different axes: give --up, or import them apart"
+    if resting == opposite(most):
+        return resting, ""
+    if resting not in ("", most) and not any(clip.walks(most) for clip in clips):
+        return "", f"its clips stand along {most}, its rest pose along {resting}: do they lie? give --up"
+    return most, "" if most == "y" else f"{most} is up by how its clips stand (--up)"
+
+
+def flips(clip: Signs, up: str) -> bool:
+    """Whether a clip of a skeleton stands the other way up than the rest: written so, for its hands do not carry it."""
+    other = opposite(up)
+    return clip.stands(other) and clip.overhead[AXES.index(other)] < 0
 
 
 def settle_unit(leg: float) -> tuple[float, str]:
@@ -118,11 +156,15 @@ def settle_unit(leg: float) -> tuple[float, str]:
     return _PERSON / leg, f"legs are {leg:.3g} units long, which suits no unit in use: taken for {_PERSON} m (--unit)"
 
 
-def settle_sides(clips: Sequence[Signs]) -> bool:
-    """Whether left and right are exchanged: knees and toes point backwards. UserError if arms and legs disagree."""
-    if np.median([clip.square for clip in clips]) < -0.3:
-        raise UserError("left and right of the arms are those of the legs exchanged; give a mapping file")
-    return float(np.mean([clip.ahead for clip in clips])) < _BEHIND
+def is_reversed(clips: Sequence[Signs], usual: bool | None = None) -> bool:
+    """Whether left and right are exchanged: knees and toes point backwards; ``usual`` where they do not tell."""
+    ahead = float(np.mean([clip.ahead for clip in clips]))
+    return ahead < 0 if usual is None or abs(ahead) > _TELLS else usual
+
+
+def opposite(axis: str) -> str:
+    """``-y`` of ``y``, and back."""
+    return axis[1:] if axis[0] == "-" else f"-{axis}"
 
 
 def upright(joints: Joints, up: str, unit: float, mirrored: bool) -> Joints:
@@ -137,10 +179,14 @@ def upright(joints: Joints, up: str, unit: float, mirrored: bool) -> Joints:
     return joints @ turn.T * unit
 
 
-def _part(vector: tuple[float, float, float], axis: str) -> float:
+def _part(vector: Vector, axis: str) -> float:
     return vector["xyz".index(axis[-1])] * (-1.0 if axis[0] == "-" else 1.0)
 
 
-def _vector(directions: NDArray[np.floating]) -> tuple[float, float, float]:
+def _vector(directions: NDArray[np.floating]) -> Vector:
     x, y, z = directions.mean(axis=0)
     return float(x), float(y), float(z)
+
+
+def _floats(values: NDArray[np.floating]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

@@ -10,45 +10,56 @@ from sopo.motion.stance import leg_length, pair
 
 _LONGEST = 2.0  # seconds that a rest pose is held
 _STILL = 0.05  # metres per second, mean over joints
-_TIMES, _PLUS = 3.0, 0.9  # as in stance.largest_jump: no body takes such a step
-_ALIKE = 0.06  # legs by which the distances of the two sides differ
-_STRAIGHT = 0.9  # cosine at knees and elbows
+_ALIKE = 0.06  # legs by which distances within two poses differ, or within the two sides of one
+# A pose that nobody holds so straight, and how much faster than what follows is the step that leaves it: times, and
+# metres per second more. The straighter the pose, the less of a step is needed.
+_EXACT, _EXACT_STEP = 0.995, (1.5, 0.2)
+_STRAIGHT, _STEP = 0.9, (3.0, 0.9)
 
 Joints = NDArray[np.float64]
 
 
-def motion_range(joints: Joints, fps: float) -> tuple[int, int]:
-    """Joints [T, 22, 3] in metres -> the first frame of the motion and the end: (0, T) without a rest pose.
+def motion_range(joints: Joints, fps: float, rest: Joints | None = None) -> tuple[int, int]:
+    """Joints [T, 22, 3] in metres -> the first frame of the motion and its end: (0, T) without a rest pose.
 
-    A rest pose is straight, alike on both sides, does not move, and a step that no body takes parts it from the rest.
+    A rest pose is ``rest`` [22, 3] (in metres too), or straight and alike on both sides; it does not move, and a step
+    that no body takes parts it from the motion.
     """
-    return _held(joints, fps), len(joints) - _held(joints[::-1], fps)
+    return _held(joints, fps, rest), len(joints) - _held(joints[::-1], fps, rest)
 
 
-def _held(joints: Joints, fps: float) -> int:
+def _held(joints: Joints, fps: float, rest: Joints | None) -> int:
     """Frames of a rest pose at the start."""
     speed = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(axis=-1) * fps
     for step in range(min(len(speed) - 3, int(_LONGEST * fps) + 1)):
-        after = speed[step + 1 : step + 4].max()
-        if speed[step] > _TIMES * after + _PLUS:
-            return step + 1 if _is_rest(joints[step]) else 0
+        times, plus = _step_from(joints[step], rest)
+        if speed[step] > times * speed[step + 1 : step + 4].max() + plus:
+            return step + 1
         if speed[step] > _STILL:
             return 0
     return 0
 
 
-def _is_rest(pose: Joints) -> bool:
-    """[22, 3]: arms and legs straight, the left side like the right."""
+def _step_from(pose: Joints, rest: Joints | None) -> tuple[float, float]:
+    """What a step has to be to leave ``pose`` as a rest pose; endless if it is none."""
     size = leg_length(pose[None], HUMANML3D)
-    apart = np.linalg.norm(pose[:, None] - pose[None], axis=-1)
     mirror = list(HUMANML3D.mirror)
-    alike = np.abs(apart - apart[mirror][:, mirror]).max() < _ALIKE * size
-    limbs = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
-    return bool(alike) and all(_straight(pose, limb) for limb in limbs)
+    apart = _distances(pose)
+    if rest is not None and np.abs(apart - _distances(rest)).max() < _ALIKE * size:
+        return _EXACT_STEP
+    straight = min(_straightness(pose, "hip", "knee", "ankle"), _straightness(pose, "shoulder", "elbow", "wrist"))
+    if np.abs(apart - apart[mirror][:, mirror]).max() > _ALIKE * size or straight < _STRAIGHT:
+        return np.inf, np.inf
+    return _EXACT_STEP if straight > _EXACT else _STEP
 
 
-def _straight(pose: Joints, limb: tuple[str, str, str]) -> bool:
+def _distances(pose: Joints) -> Joints:
+    return np.linalg.norm(pose[:, None] - pose[None], axis=-1)
+
+
+def _straightness(pose: Joints, *limb: str) -> float:
+    """The cosine at the middle joint of a limb, of the side that is less straight."""
     first, middle, last = (pose[pair(HUMANML3D, part)] for part in limb)
     before, after = middle - first, last - middle
     lengths = np.linalg.norm(before, axis=-1) * np.linalg.norm(after, axis=-1)
-    return bool(((before * after).sum(axis=-1) > _STRAIGHT * lengths).all())
+    return float(((before * after).sum(axis=-1) / np.maximum(lengths, 1e-12)).min())

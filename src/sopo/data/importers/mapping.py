@@ -52,13 +52,19 @@ def read_mapping(path: Path) -> list[Given]:
     skeletons = entries.get("skeletons", [{"joints": entries}])
     if not isinstance(skeletons, list) or not all(isinstance(each, dict) for each in skeletons):
         raise UserError(f"{path}: 'skeletons' must be a list of objects with 'joints'")
-    return [_given(path, entry) for entry in skeletons]
+    return [_given(path, entry) for entry in skeletons if not _is_blank(entry)]
 
 
 def choose(given: Sequence[Given], clip: str, names: Sequence[str]) -> Given | None:
     """The skeleton meant for a clip: one that lists it, else the first whose joints it has."""
     fitting = [each for each in given if each.fits(names)]
     return next((each for each in fitting if clip in each.clips), next(iter(fitting), None))
+
+
+def _is_blank(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry for a skeleton that was not recognised was left as it was written."""
+    joints = entry.get("joints")
+    return isinstance(joints, dict) and bool(joints) and not any(joints.values())
 
 
 def _given(path: Path, entry: Mapping[str, Any]) -> Given:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sopo.data.importers.mapping import Given, choose
 from sopo.errors import UserError
 from sopo.motion.clip import Clip
-from sopo.motion.posture import AXES, Signs, read_signs, settle_sides, settle_unit, settle_up
+from sopo.motion.posture import Signs, flips, is_reversed, opposite, read_signs, settle_unit, settle_up
 from sopo.motion.recognise import Body, recognise
 from sopo.motion.retarget import JointMapping, on_body
 from sopo.motion.skeleton import HUMANML3D
 
 _ENOUGH = 200  # frames that show how a clip stands
 _SAME = 0.02  # share by which bones of one skeleton differ
+_CROSSED = -0.3  # cosine between hips and shoulders of a body whose arms or legs have their sides exchanged
+_MIRRORED = (
+    "knees and toes point backwards, so it is taken for a mirror image and mirrored back; if its names are wrong "
+    "instead, exchange left and right in the mapping file"
+)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a first reading of a clip shows. up, unit: as its format states them. bones: [J] lengths in its unit.
-
-    notes: what its reader settled.
-    """
+    """What a first reading of a clip shows. up, unit: as its format states them. bones: [J] lengths in its unit."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -34,13 +36,21 @@ class Look:
     unit: float | None
     body: Body
     signs: Signs
+    rest: Signs | None
     given: Given | None
-    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Why a clip is not read; names: its joints, if nobody knows which of them is which."""
+
+    reason: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass
 class Rig:
-    """Clips of one skeleton and how they are read, or why they are not (``refused``)."""
+    """Clips of one skeleton that are read in one way, and how; or why they are not (``refused``, some: ``strays``)."""
 
     looks: dict[str, Look]
     joints: JointMapping
@@ -53,21 +63,28 @@ class Rig:
 
     @property
     def first(self) -> Look:
+        """Any of its clips."""
         return next(iter(self.looks.values()))
 
     @property
     def signs(self) -> list[Signs]:
+        """Of all clips."""
         return [look.signs for look in self.looks.values()]
 
 
-def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look:
-    """A first reading of one clip; UserError if it has no body, or none of the mapping file's fits it."""
-    few = clip.positions[:: max(1, len(clip.positions) // _ENOUGH)]
+def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
+    """A first reading of one clip, unless it has no body, or none of the mapping file's fits it."""
+    step = max(1, len(clip.positions) // _ENOUGH)
+    few = replace(clip, positions=clip.positions[::step])
     meant = choose(given, name, clip.names)
     if given and meant is None:
-        raise UserError(f"no skeleton of the mapping file fits its joints {', '.join(clip.names[:8])} ...")
-    body = Body(meant.joints, "given", True, ()) if meant else recognise(clip.names, clip.parents, few)
-    bones = few - few[:, [max(parent, 0) for parent in clip.parents]]
+        return Unread(f"no skeleton of the mapping file fits its joints {', '.join(clip.names[:8])} ...", clip.names)
+    try:
+        body = Body(meant.joints, "given", True, ()) if meant else recognise(clip.names, clip.parents, few.positions)
+    except UserError as error:
+        return Unread(str(error), clip.names)
+    bones = few.positions - few.positions[:, [max(parent, 0) for parent in clip.parents]]
+    resting = clip.at_rest()
     return Look(
         clip.names,
         clip.parents,
@@ -75,9 +92,9 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look:
         clip.up,
         clip.unit,
         body,
-        read_signs(on_body(clip, body.weights)[:: max(1, len(clip.positions) // _ENOUGH)]),
+        read_signs(on_body(few, body.weights), clip.fps / step),
+        read_signs(on_body(resting, body.weights), clip.fps) if resting else None,
         meant,
-        clip.notes,
     )
 
 
@@ -86,11 +103,15 @@ def settle(looks: Mapping[str, Look], up: str | None, unit: float | None) -> lis
     rigs = _grouped(looks)
     for rig in rigs:
         rig.up = up or (rig.first.given and rig.first.given.up) or rig.first.up or ""
-        rig.up = rig.up or settle_up(rig.signs)
+        if not rig.up:
+            rig.up, doubt = settle_up(rig.signs, rig.first.rest)
+            rig.doubts += [doubt] if doubt else []
     for rig in rigs:
         rig.up = rig.up or _borrowed(rig, rigs)
-        _settle(rig, unit, sure=bool(up or (rig.first.given and rig.first.given.up)))
-    return rigs
+    settled = [part for rig in rigs for part in _parted(rig, up)]
+    for rig in settled:
+        _settle(rig, up, unit)
+    return settled
 
 
 def _grouped(looks: Mapping[str, Look]) -> list[Rig]:
@@ -114,37 +135,45 @@ def _borrowed(rig: Rig, others: Sequence[Rig]) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _settle(rig: Rig, unit: float | None, sure: bool) -> None:
-    given, signs = rig.first.given, rig.signs
+def _parted(rig: Rig, up: str | None) -> list[Rig]:
+    """Those of its clips apart that stand the other way up, or are mirror images of the others."""
+    free = not (up or rig.first.up or (rig.first.given and rig.first.given.up))
+    parts: dict[tuple[bool, bool], Rig] = {}
+    usual = is_reversed([look.signs for look in rig.looks.values()])
+    for name, look in rig.looks.items():
+        flipped = free and bool(rig.up) and flips(look.signs, rig.up)
+        exchanged = is_reversed([look.signs], usual)
+        part = parts.setdefault((flipped, exchanged), replace(rig, looks={}, doubts=list(rig.doubts), strays={}))
+        part.looks[name] = look
+        part.mirrored = exchanged
+    for (flipped, _), part in parts.items():
+        if flipped:
+            part.up = opposite(rig.up)
+            part.doubts = [*part.doubts, f"its clips stand along {part.up}, others of the same skeleton do not (--up)"]
+    return list(parts.values())
+
+
+def _settle(rig: Rig, up: str | None, unit: float | None) -> None:
+    given = rig.first.given
     if not rig.up:
-        rig.refused = "nobody stands upright in any clip of this skeleton, so which axis is up? give --up"
-        return
-    try:
-        reversed_sides = settle_sides(signs)
-    except UserError as error:
-        rig.refused = str(error)
-        return
-    doubt = ""
-    stated = unit or (given and given.unit) or rig.first.unit
-    rig.unit, doubt = (stated, "") if stated else settle_unit(float(np.median([clip.leg for clip in signs])))
+        rig.refused = rig.doubts.pop()
+    elif np.median([clip.square for clip in rig.signs]) < _CROSSED:
+        rig.refused = "left and right of the arms are those of the legs exchanged; give a mapping file"
+    rig.unit = unit or (given and given.unit) or rig.first.unit or 0.0
+    if not rig.unit:
+        rig.unit, doubt = settle_unit(float(np.median([clip.leg for clip in rig.signs])))
+        rig.doubts += [doubt] if doubt else []
     if given and given.mirrored is not None:
         rig.mirrored = given.mirrored
-    elif reversed_sides and rig.first.body.sided:
-        rig.mirrored = True
-        rig.doubts.append(
-            "knees and toes point backwards, so it is taken for a mirror image and mirrored back; if its names are "
-            "wrong instead, exchange left and right in the mapping file"
-        )
-    elif reversed_sides:
-        rig.joints = {joint: rig.joints[HUMANML3D.joints[other]] for joint, other in _exchanged()}
-    rig.doubts += [doubt] if doubt else []
+    elif rig.mirrored and rig.first.body.sided:
+        rig.doubts.append(_MIRRORED)
+    elif rig.mirrored:
+        rig.joints = {ours: rig.joints[HUMANML3D.joints[other]] for ours, other in _OTHER_SIDE}
+        rig.mirrored = False
     for name, look in rig.looks.items():
-        if not sure and look.signs.strays(rig.up):
-            rig.strays[name] = (
-                f"its body follows {max(AXES, key=look.signs.along)} more than {rig.up}, which is up by the other "
-                f"clips or its file: lying, or bent all the time? --up {rig.up} takes it so"
-            )
+        meant = given and given.up and (not given.clips or name in given.clips)
+        if not (up or meant) and rig.up and (reason := look.signs.wrong_with(rig.up)):
+            rig.strays[name] = reason
 
 
-def _exchanged() -> list[tuple[str, int]]:
-    return list(zip(HUMANML3D.joints, HUMANML3D.mirror, strict=True))
+_OTHER_SIDE = tuple(zip(HUMANML3D.joints, HUMANML3D.mirror, strict=True))
