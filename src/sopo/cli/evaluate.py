@@ -6,15 +6,18 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.cli.parser import Parser, Verb, add_config, config_from
 from sopo.diffusion.settings import Sampling
+from sopo.errors import UserError
 from sopo.evaluation.settings import ProtocolConfig
 from sopo.reports.published import COMPARISONS
 
 
 def _prepare(parser: Parser) -> None:
-    add_path(parser, "--data", "folder in the HumanML3D layout")
-    add_path(parser, "--evaluator", "folder of the evaluator (never the reward that was optimised)")
+    parser.add_argument("--data", type=Path, default=None, help="folder in the HumanML3D layout")
+    parser.add_argument(
+        "--evaluator", type=Path, default=None, help="folder of the evaluator (never the reward that was optimised)"
+    )
     parser.add_argument("--generator", type=Path, nargs="*", default=[], help="folders of generators")
     parser.add_argument("--motions", type=Path, nargs="*", default=[], help="motions of other systems")
     parser.add_argument(
@@ -28,37 +31,61 @@ def _prepare(parser: Parser) -> None:
         help="show below what other systems' papers report on this data set, labelled published",
     )
     parser.add_argument("--split", type=str, default="test", help="which split to use")
-    parser.add_argument("--out", type=Path, default=None, help="JSON file for the table")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        help="JSON file for the table, each run's values, and what they were measured with",
+    )
+    parser.add_argument(
+        "--compare",
+        type=str,
+        nargs=2,
+        default=None,
+        metavar=("FILE[:ROW]", "FILE[:ROW]"),
+        help="measure nothing: the paired differences between two systems of such files",
+    )
     parser.add_class_arguments(Sampling, "sampling")
     add_config(parser, ProtocolConfig)
 
 
 def _run(flags: Namespace) -> None:
+    if flags.compare:
+        _compare(*flags.compare)
+        return
+    for name in ("data", "evaluator"):
+        if getattr(flags, name) is None:
+            raise UserError(f"give --{name} FOLDER (or --compare FILE FILE)")
+    from sopo.recipes.compare import evaluation_record
     from sopo.recipes.evaluate import measure_files
-    from sopo.recipes.record import environment, write_json
+    from sopo.recipes.record import write_json
     from sopo.reports.published import published_figures
     from sopo.reports.tables import as_json, print_table
 
     protocol, sampling = config_from(flags, ProtocolConfig), Sampling(**vars(flags.sampling))
-    table = measure_files(
-        flags.generator,
-        flags.motions,
-        flags.data,
-        flags.split,
-        flags.evaluator,
-        sampling,
-        protocol,
-        flags.motions_are,
-    )
+    paths = (flags.generator, flags.motions, flags.data, flags.split, flags.evaluator)
+    table = measure_files(*paths, sampling, protocol, flags.motions_are)
     print_table(table, base=str([*flags.generator, *flags.motions][0]))
-    record = {**as_json(table), "seed": protocol.seed, "environment": environment()}
+    published = {}
     if flags.published:
         print("published: figures of the systems' own papers, not measured here")
         figures = published_figures(flags.published)
         print_table(figures)
-        record["published"] = as_json(figures)
+        published = {"published": as_json(figures)}
     if flags.out:
-        write_json(flags.out, record)
+        write_json(flags.out, evaluation_record(table, *paths, sampling, protocol) | published)
+
+
+def _compare(first: str, second: str) -> None:
+    from sopo.recipes.compare import compare
+    from sopo.reports.comparison import print_comparison
+
+    table, names = compare(first, second)
+    print_comparison(table, *names)
+    print(
+        "difference: second - first over paired runs (the same captions, crops and pools), t-test; *: the interval"
+        " leaves out 0. Runs repeat draws on one test split of one training: another seed of it may differ by more."
+    )
 
 
 EVALUATE = Verb(_prepare, _run)

@@ -238,5 +238,6 @@ def _mean_verdict(parts: Sequence[np.ndarray]) -> float:
 
 
 def _summary(runs: Sequence[Values]) -> dict[str, Stat]:
-    stats = {column: metrics.mean_and_ci([run[column] for run in runs]) for column in runs[0]}
-    return {column: Stat(float(mean), float(ci)) for column, (mean, ci) in stats.items()}
+    values = {column: tuple(run[column] for run in runs) for column in runs[0]}
+    stats = {column: metrics.mean_and_ci(each) for column, each in values.items()}
+    return {column: Stat(float(mean), float(ci), values[column]) for column, (mean, ci) in stats.items()}

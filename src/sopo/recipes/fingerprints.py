@@ -30,6 +30,12 @@ def data_hash(root: str | Path, split: str) -> str:
     return _sha256([Path(root) / name for name in (f"{split}.txt", MEAN, STD)])
 
 
+def files_hash(path: str | Path) -> str:
+    """sha256 of a file, or of all files of a folder in the order of their names."""
+    path = Path(path)
+    return _sha256(sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path])
+
+
 def _sha256(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:

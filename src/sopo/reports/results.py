@@ -16,10 +16,14 @@ REAL = "real"  # the row of the data's own motions
 
 @dataclass(frozen=True)
 class Stat:
-    """A mean over runs and the half-width of its 95% interval (NaN where a publication gives none)."""
+    """A mean over runs and the half-width of its 95% interval (NaN where a publication gives none).
+
+    runs: each run's value, in order, where they are known.
+    """
 
     mean: float
     ci: float
+    runs: tuple[float, ...] = ()
 
 
 Row = Mapping[str, Stat]

@@ -32,21 +32,26 @@ class _Cell:
 
 
 def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, Any]]:
-    """Row -> column -> {"mean", "ci"}; null where a number is not known."""
-    return {
-        name: {column: {"mean": _known(stat.mean), "ci": _known(stat.ci)} for column, stat in row.items()}
-        for name, row in table.items()
-    }
+    """Row -> column -> {"mean", "ci", "runs"}; null where a number is not known, no runs where they are not."""
+
+    def cell(stat: Stat) -> dict[str, Any]:
+        runs = {"runs": [_known(value) for value in stat.runs]} if stat.runs else {}
+        return {"mean": _known(stat.mean), "ci": _known(stat.ci), **runs}
+
+    return {name: {column: cell(stat) for column, stat in row.items()} for name, row in table.items()}
 
 
-def from_json(content: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
+def from_json(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """What ``as_json`` gave, as values again; NaN where a number is not known."""
 
     def number(value: float | None) -> float:
         return math.nan if value is None else value
 
     return {
-        name: {column: Stat(number(cell["mean"]), number(cell["ci"])) for column, cell in row.items()}
+        name: {
+            column: Stat(number(cell["mean"]), number(cell["ci"]), tuple(map(number, cell.get("runs", ()))))
+            for column, cell in row.items()
+        }
         for name, row in content.items()
     }
 
