@@ -58,8 +58,8 @@ def _paired(a: np.ndarray, b: np.ndarray, better: bool | None) -> Paired:
         return Paired(first, second, value, value, value, float("nan"), better)
     test = stats.ttest_rel(b, a)
     interval = test.confidence_interval(0.95)
-    numbers = map(float, (difference.mean(), interval.low, interval.high, test.pvalue))
-    return Paired(first, second, *numbers, better)
+    low, high = float(interval.low), float(interval.high)
+    return Paired(first, second, float(difference.mean()), low, high, float(test.pvalue), better)
 
 
 def print_comparison(table: dict[str, Paired], first: str, second: str) -> None:
