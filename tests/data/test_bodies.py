@@ -152,7 +152,9 @@ def test_velocities_of_another_rate_disagree(people: dict[str, Array]) -> None:
 
 
 def test_a_body_with_its_back_to_z_is_turned(people: dict[str, Array]) -> None:
-    placed = {key: features_of_placed(joints * (-1, 1, -1), HUMANML3D) for key, joints in people.items()}
+    placed = {
+        key: features_of_placed(joints * (-1, 1, -1), HUMANML3D, published=True) for key, joints in people.items()
+    }
     assert len(findings(placed)["most-turned"]) == len(people)
 
 

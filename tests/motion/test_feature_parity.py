@@ -44,7 +44,11 @@ def test_every_stage_from_raw_joints(recordings: Recordings, name: str) -> None:
     placed = place(uniform, body)
     parity(f"{name}: placed joints", placed, recorded["global_positions"], PLACES)
 
-    ours, theirs, columns = encode_joints(recorded["raw_joints"], body), recorded["features"], feature_slices(body)
+    ours, theirs, columns = (
+        encode_joints(recorded["raw_joints"], body, published=True),
+        recorded["features"],
+        feature_slices(body),
+    )
     assert ours.dtype == np.float32
     for part in (columns.root_velocity, columns.root_height, columns.positions, columns.velocities):
         parity(f"{name}: places and velocities", ours[:, part], theirs[:, part], PLACES, size=size)
@@ -123,7 +127,9 @@ def test_encoding_the_published_joints_again(recordings: Recordings) -> None:
     recorded = recordings.arrays("features/012314_derived_process_file.npz")["new_joints_rerun_features"]
     body = HUMANML3D.with_target(joints[0])
     parity("features/skeleton_tables: target offsets", body.target_offsets, HUMANML3D.target_offsets, 1e-6)
-    parity("features/012314_new_joint_vecs: features again", encode_joints(joints, body), recorded, 2e-5)
+    parity(
+        "features/012314_new_joint_vecs: features again", encode_joints(joints, body, published=True), recorded, 2e-5
+    )
 
 
 def test_the_recorded_layout(recordings: Recordings) -> None:

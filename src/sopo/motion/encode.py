@@ -1,9 +1,10 @@
 """Joint positions -> motion features, numerically equal to the published HumanML3D pipeline.
 
 Its oddities are kept, since published weights were trained on them: the heading inside the inverse
-kinematics exchanges the hips, the first frame's heading is overwritten by the identity, and the turn flips
-its sign in the one frame where the heading crosses -Z. Two are not, for they only destroy clips: NaN for a
-bone that points exactly against its rest direction, and a cross product along time for clips of 3 frames.
+kinematics exchanges the hips, and the first frame's heading is overwritten by the identity. Two are not, for they
+only destroy clips: NaN for a bone that points exactly against its rest direction, and a cross product along time for
+clips of 3 frames. A third is kept on demand (``published``), for it bends clips that turn past half a turn: half the
+heading jumps by half a turn at -Z (a rotation is two quaternions, q and -q), so its step is read as going back.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ from sopo.motion.kinematics import (
 from sopo.motion.skeleton import Skeleton
 
 
-def encode_joints(joints: NDArray, skeleton: Skeleton, retarget: bool = True) -> NDArray[np.float32]:
+def encode_joints(
+    joints: NDArray, skeleton: Skeleton, retarget: bool = True, published: bool = False
+) -> NDArray[np.float32]:
     """Joints [T, J, 3] in units, Y up -> features [T - 1, 12 J - 1], not normalised.
 
     ``retarget`` brings the bones to the skeleton's target lengths, as all published clips are; without it the
     body keeps its own. Either way the clip is put on the floor, to the origin, and to face +Z at the start.
+    ``published`` flips the turn where the heading crosses -Z, as the features of the published data sets do.
     Raises UserError on wrong shapes, numbers that are not finite, and bones without length.
     """
     joints = _checked(joints, skeleton)
     if retarget:
         joints = uniform_skeleton(joints, skeleton)
-    return features_of_placed(place(joints, skeleton), skeleton)
+    return features_of_placed(place(joints, skeleton), skeleton, published)
 
 
 def uniform_skeleton(joints: NDArray, skeleton: Skeleton) -> NDArray:
@@ -61,8 +65,8 @@ def place(joints: NDArray, skeleton: Skeleton) -> NDArray:
     return turn_y(joints - origin, half_heading(forward_direction(joints[0], skeleton)))
 
 
-def features_of_placed(joints: NDArray, skeleton: Skeleton) -> NDArray[np.float32]:
-    """Joints [T, J, 3] that ``place`` has put in position -> features [T - 1, 12 J - 1]."""
+def features_of_placed(joints: NDArray, skeleton: Skeleton, published: bool = False) -> NDArray[np.float32]:
+    """Joints [T, J, 3] that ``place`` has put in position -> features [T - 1, 12 J - 1]; see ``encode_joints``."""
     half, rotations = inverse_kinematics(joints, skeleton)
     now, later = half[:-1], half[1:]
     step = joints[1:] - joints[:-1]
@@ -71,7 +75,9 @@ def features_of_placed(joints: NDArray, skeleton: Skeleton) -> NDArray[np.float3
 
     columns = feature_slices(skeleton)
     features = np.empty((len(step), skeleton.num_features), dtype=np.float32)
-    features[:, columns.root_turn] = np.arcsin(np.sin(later - now))[:, None]
+    turn = np.arcsin(np.sin(later - now))
+    jumps = (np.cos(later - now) < 0) & (not published)
+    features[:, columns.root_turn] = np.where(jumps, -turn, turn)[:, None]
     features[:, columns.root_velocity] = turn_y(step[:, 0], later)[:, [0, 2]]
     features[:, columns.root_height] = joints[:-1, 0, 1:2]
     features[:, columns.positions] = _rows(turn_y(joints[:-1, 1:] - ground, now[:, None]))

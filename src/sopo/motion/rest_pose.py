@@ -32,16 +32,17 @@ def _held(joints: Joints, fps: float, rest: Joints | None) -> int:
     """Frames of a rest pose at the start."""
     speed = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(axis=-1) * fps
     for step in range(min(len(speed) - 3, int(_LONGEST * fps) + 1)):
-        times, plus = _step_from(joints[step], rest)
-        if speed[step] > times * speed[step + 1 : step + 4].max() + plus:
-            return step + 1
-        if speed[step] > _STILL:
+        if leaving := _step_from(joints[step], rest):
+            times, plus = leaving
+            if speed[step] > times * speed[step + 1 : step + 4].max() + plus:
+                return step + 1
+        if leaving is None or speed[step] > _STILL:
             return 0
     return 0
 
 
-def _step_from(pose: Joints, rest: Joints | None) -> tuple[float, float]:
-    """What a step has to be to leave ``pose`` as a rest pose; endless if it is none."""
+def _step_from(pose: Joints, rest: Joints | None) -> tuple[float, float] | None:
+    """What a step has to be to leave ``pose`` as a rest pose; None if it is none."""
     size = leg_length(pose[None], HUMANML3D)
     mirror = list(HUMANML3D.mirror)
     apart = _distances(pose)
@@ -49,7 +50,7 @@ def _step_from(pose: Joints, rest: Joints | None) -> tuple[float, float]:
         return _EXACT_STEP
     straight = min(_straightness(pose, "hip", "knee", "ankle"), _straightness(pose, "shoulder", "elbow", "wrist"))
     if np.abs(apart - apart[mirror][:, mirror]).max() > _ALIKE * size or straight < _STRAIGHT:
-        return np.inf, np.inf
+        return None
     return _EXACT_STEP if straight > _EXACT else _STEP
 
 

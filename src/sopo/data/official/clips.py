@@ -87,7 +87,7 @@ class Maker:
         part = joints[cut.start : cut.stop]
         try:
             sides = {
-                f"{prefix}{cut.name}": encode_joints(side, self.skeleton)
+                f"{prefix}{cut.name}": encode_joints(side, self.skeleton, published=True)
                 for prefix, side in (("", part), ("M", mirror_joints(part, self.skeleton)))
             }
         except UserError as error:
