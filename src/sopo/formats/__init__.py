@@ -1,1 +1,1 @@
-"""Motion files of other programs: a module each, all of which read into one ``Clip``."""
+"""Motion files of other programs: a module each, all of which read into one ``Clip``; ``*_write`` write joints."""
