@@ -128,6 +128,8 @@ def test_normalisation_matches_the_published_one(recordings: Recordings) -> None
 def test_statistics_of_the_release_of_sopo_are_nearly_tmrs(recordings: Recordings) -> None:
     """The same for KIT-ML, and computed again for HumanML3D."""
     stats = recordings.numbers("tmr/normalizer_stats.npz")
+    if "sopo_kitml_mean" not in stats:
+        pytest.skip("tmr/normalizer_stats.npz has no statistics of that release")
     for name in ("mean", "std"):
         assert torch.equal(stats[f"tmr_kitml_{name}"], stats[f"sopo_kitml_{name}"])
         assert 0 < (stats[f"tmr_humanml3d_{name}"] - stats[f"sopo_humanml3d_{name}"]).abs().max() < 1e-3

@@ -47,8 +47,8 @@ def tiny(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> Build:
         encoder = "distilbert" if name.endswith("bert") else "clip-vit-b32-22"
         monkeypatch.setattr(published, "TEXT_ENCODERS", {width: encoder})
         monkeypatch.setattr("sopo.generators.mdm.text_encoder", lambda name: HashedWords(width))
+        settings["heads"] = recordings.setting(name, "num_heads", published.HEADS)
         config = config_from_published(tensors, **settings)  # type: ignore[arg-type]
-        config = dataclasses.replace(config, heads=recordings.setting(name, "num_heads", config.heads))
         plain = Normalizer(torch.zeros(config.features), torch.ones(config.features))
         return mdm_from_published(tensors, config, plain)
 

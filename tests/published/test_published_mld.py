@@ -43,11 +43,10 @@ def tiny(recordings: Recordings, vae: str, monkeypatch: pytest.MonkeyPatch) -> M
         tensors |= {f"{part}.{key}": tensor for key, tensor in recordings.weights(f"{network}.safetensors").items()}
     text = HashedWords(tensors["denoiser.emb_proj.1.weight"].shape[1])
     monkeypatch.setattr("sopo.generators.mld.text_encoder", lambda name: text)
-    config = mld_config_from_published(tensors, star=vae.startswith("mld_star/"))
-    heads = {part: recordings.setting(network, "num_heads", HEADS) for part, network in networks.items()}
-    own = dataclasses.replace(config.vae, heads=heads["vae"])
-    steps = scheduler(recordings, vae.partition("/")[0], "num_train_timesteps", 1000)
-    config = dataclasses.replace(config, heads=heads["denoiser"], vae=own, diffusion_steps=steps)
+    folder = vae.partition("/")[0]
+    own, denoiser = (recordings.setting(network, "num_heads", HEADS) for network in networks.values())
+    config = mld_config_from_published(tensors, star=folder == "mld_star", heads=(own, denoiser))
+    config = dataclasses.replace(config, diffusion_steps=scheduler(recordings, folder, "num_train_timesteps", 1000))
     plain = Normalizer(torch.zeros(config.features), torch.ones(config.features))
     return mld_from_published(tensors, config, plain)
 

@@ -14,7 +14,7 @@ from sopo.generators.momask import MoMask
 from sopo.motion.normalize import Normalizer
 from sopo.published.momask import HEADS, config_from_published, momask_from_published
 
-NEAR = 1e-4  # of the largest logit or distance: closer than this, roundings may order two of them
+NEAR = 2e-5  # of the largest logit or distance: closer than this, roundings may order two of them
 Build = Callable[..., MoMask]
 
 

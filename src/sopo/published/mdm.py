@@ -29,6 +29,7 @@ PREFIXES = {
 IGNORED = ("clip_model.", "sequence_pos_encoder.", "embed_timestep.sequence_pos_encoder.")
 # By the width of its vectors: which text model a release was trained with.
 TEXT_ENCODERS = {512: "clip-vit-b32-22", 768: "distilbert"}
+HEADS = 4  # as released
 POSITIONS = "sequence_pos_encoder.pe"
 # What args.json may leave unsaid.
 DEFAULTS: dict[str, Any] = {"diffusion_steps": 1000, "mask_frames": False, "emb_trans_dec": False, "use_ema": True}
@@ -75,6 +76,7 @@ def config_from_published(
     mask_frames: bool = True,
     step_token: bool = False,
     text_in_step_token: bool = False,
+    heads: int = HEADS,
 ) -> MDMConfig:
     """Sizes read off the shapes; the arguments leave no trace in the weights (they stand in args.json).
 
@@ -95,6 +97,7 @@ def config_from_published(
         width=width,
         feedforward=feedforward,
         layers=len({key.split(".")[2] for key in tensors if key.startswith(f"seqTrans{stack}.layers.")}),
+        heads=heads,
         architecture="encoder" if stack == "Encoder" else "decoder",
         step_token=step_token,
         text_in_step_token=text_in_step_token,

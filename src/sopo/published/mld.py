@@ -18,7 +18,7 @@ from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 from sopo.published.settings import Given
 
 SOURCE = "weights of MLD"  # how errors call them where no file is known
-HEADS = 4  # leaves no trace in the shapes
+HEADS = 4  # of VAE and denoiser as released
 # Released prefix -> ours, tried in this order.
 PREFIXES = {
     "vae.global_motion_token": "vae.distribution_tokens",
@@ -58,9 +58,12 @@ def read_mld_star(path: Path, given: Given) -> MLD:
     return read_mld(path, given, star=True)
 
 
-def mld_config_from_published(tensors: Mapping[str, Tensor], star: bool = False, source: str = SOURCE) -> MLDConfig:
+def mld_config_from_published(
+    tensors: Mapping[str, Tensor], star: bool = False, source: str = SOURCE, heads: tuple[int, int] = (HEADS, HEADS)
+) -> MLDConfig:
     """Sizes read off the shapes. star: MLD*, whose texts come from sentence-T5 instead of CLIP.
 
+    heads: of the VAE and the denoiser, which leave no trace there.
     Raises UserError if ``tensors`` are not an MLD's.
     """
     size = Sizes(tensors, source)
@@ -71,7 +74,7 @@ def mld_config_from_published(tensors: Mapping[str, Tensor], star: bool = False,
         width=width,
         feedforward=size("vae.encoder.middle_block.linear1.weight", 0),
         layers=2 * size.count("vae.encoder.input_blocks.") + 1,  # both halves and the one between
-        heads=HEADS,
+        heads=heads[0],
         latent_tokens=size("vae.global_motion_token", 0) // 2,
         latent_width=size("vae.latent_post.weight", 1) if projected else width,
         max_positions=size("vae.query_pos_encoder.pe", 0),
@@ -81,7 +84,7 @@ def mld_config_from_published(tensors: Mapping[str, Tensor], star: bool = False,
         width=size("denoiser.encoder.norm.weight", 0),
         feedforward=size("denoiser.encoder.middle_block.linear1.weight", 0),
         layers=2 * size.count("denoiser.encoder.input_blocks.") + 1,
-        heads=HEADS,
+        heads=heads[1],
         text_encoder="sentence-t5-large" if star else "clip-vit-l14",
         text_relu=not projected,  # v2, the layout with a projected latent, dropped it
         step_width=size("denoiser.time_embedding.linear_1.weight", 1),
