@@ -121,6 +121,7 @@ def test_any_spelling_reads_alike(tmp_path: Path, spelling: str) -> None:
         ("Hüfte", "cp1252"),
         ("Épaule gauche", "cp1252"),
         ("左ひざ", "cp932"),
+        ("首", "utf-8"),
         ("センターボーン", "cp932"),
         ("左足", "utf-16"),
     ],
@@ -128,6 +129,11 @@ def test_any_spelling_reads_alike(tmp_path: Path, spelling: str) -> None:
 def test_names_survive_their_encoding(tmp_path: Path, name: str, encoding: str) -> None:
     clip = _read(tmp_path, SMALL.replace("knee", name).encode(encoding))
     assert clip.names == ("hips", name, f"{name} end", "hand")
+
+
+def test_a_kanji_alone_is_one_beside_others(tmp_path: Path) -> None:
+    clip = _read(tmp_path, SMALL.replace("knee", "左ひざ").replace("hand", "首").encode("cp932"))
+    assert clip.names == ("hips", "左ひざ", "左ひざ end", "首")
 
 
 def test_tips_several_roots_and_equal_names(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from sopo.errors import UserError
 LARGEST = 1e6  # of a length or an angle in any unit: beyond lies damage
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-# Japanese comes in runs of two-byte letters, and half a run is no kana or kanji; the accents of cp1252 stand alone.
-_JAPANESE = re.compile(r"[\x00-\x7f]|[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]{2,}")
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_JAPANESE = re.compile(r"[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff5e]+")
 _COMMENT = re.compile(r"^[ \t]*(?:#|//).*$|[ \t](?:#|//)[ \t].*$", re.MULTILINE)
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _NO_NUMBER = re.compile(rf"(?<!\S)(?!{_NUMBER}(?!\S))\S+")
@@ -54,9 +54,15 @@ def decode(raw: bytes) -> tuple[str, str]:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if encoding != "cp932" or not _JAPANESE.sub("", text):
+        if encoding != "cp932" or _is_japanese(text):
             return text, encoding
     return raw.decode("latin-1"), "latin-1"
+
+
+def _is_japanese(text: str) -> bool:
+    """Whether what is not ASCII are kana and kanji, some in a row: accents of cp1252, read so, stand alone."""
+    runs = _FOREIGN.findall(text)
+    return all(_JAPANESE.fullmatch(run) for run in runs) and any(len(run) > 1 for run in runs)
 
 
 def parse_numbers(text: str) -> NDArray[np.float64]:
