@@ -38,7 +38,9 @@ def _decoded(features: np.ndarray) -> np.ndarray:
 
 
 def test_a_sound_folder_has_no_findings(sound: Path) -> None:
-    report = check_folder(sound)
+    calls: list[tuple[int, int]] = []
+    report = check_folder(sound, report=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert report.findings == ()
     assert report.ok and report.skeleton == "humanml3d"
     train = report.splits["train"]

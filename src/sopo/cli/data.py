@@ -35,11 +35,13 @@ def _prepare_check(parser: Parser) -> None:
 
 def _check(flags: Namespace) -> None:
     from sopo.data.check import check_folder
+    from sopo.training.progress import progress
 
-    report = check_folder(flags.folder)
-    for line in report.lines():
+    with progress("checking") as report:
+        checked = check_folder(flags.folder, report=report)
+    for line in checked.lines():
         print(line)
-    if not report.ok:
+    if not checked.ok:
         sys.exit(2)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,13 @@ def body_findings(bodies: Bodies) -> tuple[Finding, ...]:
     return notes.findings()
 
 
-def check_folder(root: str | Path, sample: int = 16) -> Report:
-    """Read all of a folder in the HumanML3D layout and report; ``sample`` clips are decoded to joints."""
+def check_folder(
+    root: str | Path, sample: int = 16, report: Callable[[int, int], None] = lambda done, total: None
+) -> Report:
+    """Read all of a folder in the HumanML3D layout and report; new_joints/ of ``sample`` clips are compared.
+
+    ``report(done, total)`` counts clips.
+    """
     root, notes = Path(root), _Notes()
     if not root.is_dir():
         notes.add("no-folder", root)
@@ -168,8 +174,12 @@ def check_folder(root: str | Path, sample: int = 16) -> Report:
     _check_leaks(keys, notes)
     running = RunningStatistics(skeleton.num_features) if skeleton else None
     bodies = Bodies(skeleton) if skeleton else None
+    total = sum(map(len, keys.values()))
+    done = count(1)
     summaries = {
-        split: _check_split(folder, listed, bodies, running if split == "train" else None, notes)
+        split: _check_split(
+            folder, listed, bodies, running if split == "train" else None, notes, lambda: report(next(done), total)
+        )
         for split, listed in keys.items()
         if listed
     }
@@ -226,9 +236,11 @@ def _check_split(
     bodies: Bodies | None,
     running: RunningStatistics | None,
     notes: _Notes,
+    step: Callable[[], None],
 ) -> SplitSummary:
     present = usable = captions = frames = 0
     for key in keys:
+        step()
         described = _check_captions(folder, key, notes)
         captions += described
         if not folder.features_path(key).exists():
