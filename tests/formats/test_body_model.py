@@ -166,6 +166,7 @@ def test_any_damage_is_one_line(tmp_path: Path) -> None:
     [
         ({"kintree_table": np.zeros((2, 23))}, "not SMPL"),
         ({"kintree_table": np.zeros((2, 24))}, "hang together in another way"),
+        ({"kintree_table": np.full((2, 24), np.nan)}, "hang together in another way"),
         ({"v_template": np.full((96, 3), np.nan)}, "not finite"),
         ({"v_template": np.zeros((95, 3))}, "not SMPL"),
         ({"shapedirs": np.zeros(5)}, "not SMPL"),

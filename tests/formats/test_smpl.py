@@ -83,6 +83,7 @@ def test_a_gender_that_is_pickled_or_unknown_is_neutral_aloud(tmp_path: Path, bo
         ({"poses": np.zeros((5, 22))}, "66, 72, 156 or 165"),
         ({"poses": np.zeros((0, 156)), "trans": np.zeros((0, 3))}, "0 frames"),
         ({"poses": np.full((5, 156), np.nan)}, "not finite"),
+        ({"trans": np.full((5, 3), 1e30)}, "not of a plausible size"),
         ({"poses": np.array("x")}, "not finite numbers"),
         ({"trans": np.zeros((4, 3))}, r"trans is \[4, 3\], expected \[5, 3\]"),
         ({"betas": np.array(["a"])}, "betas has values"),

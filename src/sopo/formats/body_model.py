@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from sopo.errors import UserError
 from sopo.formats.inert_pickle import Blank, as_array, read_inert
 from sopo.formats.npz import open_npz
+from sopo.formats.text import LARGEST
 from sopo.motion.skeleton import HUMANML3D
 
 PARTS = ("v_template", "shapedirs", "J_regressor", "kintree_table")
@@ -82,15 +83,14 @@ def read_body_model(path: str | Path) -> BodyModel:
     if family is None or not fits:
         held = ", ".join(f"{name} {list(part.shape)}" for name, part in zip(PARTS, parts, strict=True))
         raise UserError(f"{path}: not SMPL (24 joints), SMPL-H (52) or SMPL-X (55); it holds {held}")
-    parents = (-1, *(int(parent) for parent in tree[0, 1:]))
-    if parents[:22] != HUMANML3D.parents or any(not 0 <= parents[joint] < joint for joint in range(1, J)):
+    if not all((np.abs(part) <= LARGEST).all() for part in parts[:3]):
+        raise UserError(f"{path}: holds numbers that are not finite, or not of a plausible size")
+    parents = (-1, *tree[0, 1:].tolist())
+    if parents[:22] != HUMANML3D.parents or any(parents[joint] not in range(joint) for joint in range(1, J)):
         raise UserError(f"{path}: its joints hang together in another way than SMPL's")
     shapes = _SHAPES.get(family, {}).get(directions.shape[-1], directions.shape[-1])
-    moved = np.einsum("jv,vcs->jcs", regressor, directions[..., :shapes])
-    model = BodyModel(family, parents, regressor @ template, moved)
-    if not (np.isfinite(model.rest).all() and np.isfinite(model.shapes).all()):
-        raise UserError(f"{path}: holds numbers that are not finite")
-    return model
+    moved = np.tensordot(regressor, directions[..., :shapes], axes=1)
+    return BodyModel(family, tuple(map(int, parents)), regressor @ template, moved)
 
 
 def _read_parts(path: Path) -> list[NDArray[Any]]:

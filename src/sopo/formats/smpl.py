@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sopo.errors import UserError
 from sopo.formats.body_model import GENDERS, JOINTS, find_body_model, read_body_model
 from sopo.formats.npz import Npz, open_npz
+from sopo.formats.text import LARGEST
 from sopo.motion.clip import Clip
 
 RATES = ("mocap_framerate", "mocap_frame_rate")
@@ -103,9 +104,10 @@ def _flat(poses: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers(values: NDArray[Any], label: str | Path, name: str) -> NDArray[np.float64]:
-    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        raise UserError(f"{label}: {name} has values that are not finite numbers")
-    return values.astype(np.float64)
+    numbers = values.astype(np.float64) if values.dtype.kind in "fiu" else np.array(np.nan)
+    if not (np.abs(numbers) <= LARGEST).all():
+        raise UserError(f"{label}: {name} has values that are not finite numbers, or not of a plausible size")
+    return numbers
 
 
 def _rate(npz: Npz) -> float:

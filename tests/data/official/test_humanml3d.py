@@ -11,13 +11,16 @@ from scipy.spatial.transform import Rotation
 from synthetic_release import Release, lists, write_archives, write_checkout
 from synthetic_smpl import motion_arrays, parents, write_body_model
 
+from sopo.data.importers.folder import import_folder
+from sopo.data.importers.settings import ImportConfig
 from sopo.data.layout import MotionFolder
 from sopo.data.official.amass import Motions
 from sopo.data.official.build import build
-from sopo.data.official.humanml3d import plan_humanml3d, read_index, read_texts
+from sopo.data.official.humanml3d import joints_of, plan_humanml3d, read_index, read_texts
 from sopo.data.official.settings import BuildConfig
 from sopo.errors import UserError
 from sopo.formats.body_model import read_body_model
+from sopo.formats.smpl import read_motion
 from sopo.motion.decode import decode_joints
 from sopo.motion.encode import encode_joints
 from sopo.motion.kinematics import rotation_between
@@ -109,6 +112,22 @@ def test_rates_below_the_data_sets_are_refused(tmp_path: Path, release: Release)
     made = build(plan, sources, release.bodies, tmp_path / "out", BuildConfig(partial=True, processes=1))
     assert list(made.missing) == ["000000"] and "15 frames per second, fewer than the 20" in made.missing["000000"]
     assert made.ids == ("000001", "000002", "M000001", "M000002")
+
+
+def test_an_import_of_the_same_file_comes_to_the_same(tmp_path: Path, release: Release) -> None:
+    """Two ways from poses to features: these rules, and what an import finds out by itself."""
+    path = next(path for path in release.motions if path.startswith("KIT"))
+    arrays = {**release.motions[path], "gender": np.array("male")}
+    arrays["betas"] = arrays["betas"] * (np.arange(16) < 10)
+    (tmp_path / "source").mkdir()
+    np.savez(tmp_path / "source" / "walk.npz", **arrays)
+    (tmp_path / "source" / "walk.txt").write_text("a person walks")
+    (tmp_path / "source" / "train.txt").write_text("walk")
+    import_folder(tmp_path / "source", tmp_path / "out", ImportConfig(body_model=str(release.bodies)))
+    motion = read_motion(tmp_path / "source" / "walk.npz", "walk")
+    body = read_body_model(release.bodies / "smplh" / "male" / "model.npz")
+    expected = encode_joints(joints_of(motion, {"male": body}, HUMANML3D), HUMANML3D)
+    np.testing.assert_allclose(MotionFolder(tmp_path / "out").features("walk"), expected, atol=1e-5)
 
 
 def body_of(joints: NDArray, path: Path) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sopo.data.layout import TEXTS
 from sopo.data.official.amass import Load, Motions, subset_of_key
-from sopo.data.official.clips import Bodies, Cut, Maker, by_motion
+from sopo.data.official.clips import Cut, Maker, by_motion
 from sopo.data.official.compare import Comparison, compare
 from sopo.data.official.plan import Plan
 from sopo.data.official.settings import BuildConfig
@@ -18,7 +18,7 @@ from sopo.data.official.unfinished import FAILED_FILE, Unfinished
 from sopo.data.official.workers import outcomes
 from sopo.data.statistics import write_folder_statistics
 from sopo.errors import UserError
-from sopo.formats.body_model import find_body_model, read_body_model
+from sopo.formats.body_model import BodyModel, find_body_model, read_body_model
 
 REPORT_FILE = "build.json"
 GENDERS = ("male", "female")
@@ -49,9 +49,10 @@ def build(
     Until it is complete it lies in ``OUT.unfinished``; every interruption ends in the same bytes. ``report(done,
     total, note)`` counts clips. Raises UserError if something is missing and ``config.partial`` is not set.
     """
-    bodies = _read_bodies(body_model)
+    files = _find_bodies(body_model)
+    bodies = {gender: _read_body(path) for gender, path in files.items()}
     folder = Unfinished(out)
-    folder.begin({**plan.fingerprint, "body model": _digest(bodies)})
+    folder.begin({**plan.fingerprint, **{f"{gender} body": _digest(path) for gender, path in files.items()}})
     missing = _make(plan, sources, Maker(folder, plan.skeleton, bodies, plan.joints_of, {}), config, report)
     made = {cut.name for cut in plan.cuts}.difference(missing)
     ids = tuple(key for key in plan.lists["all"] if key.removeprefix("M") in made and key in plan.captions)
@@ -164,21 +165,21 @@ def _by_subset(plan: Plan, missing: Missing) -> str:
     return ", ".join((f"{most} clips of {first}", *(f"{count} of {subset}" for subset, count in others)))
 
 
-def _read_bodies(root: Path) -> Bodies:
-    """The male and the female SMPL-H body; UserError if another would have to stand in."""
-    bodies = {}
-    for gender in GENDERS:
-        path, note = find_body_model(root, ("smplh",), gender)
-        if note or path == root:
-            raise UserError(f"{root}: expected a folder with SMPL-H's male and female model (smplh/male/model.npz ...)")
-        bodies[gender] = read_body_model(path)
-        if bodies[gender].family != "smplh":
-            raise UserError(f"{path}: a {bodies[gender].family} body; the official data sets are made with SMPL-H")
-    return bodies
+def _find_bodies(root: Path) -> dict[str, Path]:
+    """The files of the male and the female SMPL-H body; UserError if another would have to stand in."""
+    found = {gender: find_body_model(root, ("smplh",), gender) for gender in GENDERS}
+    if any(note or path == root for path, note in found.values()):
+        raise UserError(f"{root}: expected a folder with SMPL-H's male and female model (smplh/male/model.npz ...)")
+    return {gender: path for gender, (path, _) in found.items()}
 
 
-def _digest(bodies: Bodies) -> str:
-    digest = hashlib.sha256()
-    for gender in GENDERS:
-        digest.update(bodies[gender].rest.tobytes() + bodies[gender].shapes.tobytes())
-    return digest.hexdigest()
+def _read_body(path: Path) -> BodyModel:
+    body = read_body_model(path)
+    if body.family != "smplh":
+        raise UserError(f"{path}: a {body.family} body; the official data sets are made with SMPL-H")
+    return body
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
