@@ -34,7 +34,7 @@ VERBS: Verbs = {
         "make": Entry("data:MAKE", "write the procedural corpus"),
         "check": Entry("data:CHECK", "say what a motion folder holds, what is off and what to do"),
         "view": Entry("data:VIEW", "write a page of moving bodies with captions and warnings, 24 at a time"),
-        "import": Entry("data:IMPORT", "turn a folder of BVH and captions into the layout"),
+        "import": Entry("data:IMPORT", "turn a folder of motion files and captions into the layout"),
         "export": Entry("data:EXPORT", "write clips as BVH, GLB, SMPL-style .npz or films"),
         "humanml3d": Entry("official:HUMANML3D", "build HumanML3D from AMASS, a body and what its authors publish"),
         "kit": Entry("official:KIT", "put KIT-ML's captions on the motions of AMASS"),
