@@ -242,6 +242,6 @@ def test_family_and_gender_choose_and_neutral_stands_in_aloud(tmp_path: Path) ->
     assert find_body_model(tmp_path, ["smpl", "smplh"], "male")[0] == tmp_path / "smpl/SMPL_MALE.pkl"
     assert find_body_model(tmp_path / "smplh", ["smplh"], "male")[0] == tmp_path / "smplh/male/model.npz"
     path, note = find_body_model(tmp_path, ["smplh"], "female")
-    assert path == tmp_path / "smplh/neutral/model.npz" and "no female: the neutral body stands in" in note
+    assert path == tmp_path / "smplh/neutral/model.npz" and "no female body model: the neutral one stands in" in note
     with pytest.raises(UserError, match="no smplx body model for gender 'female' there"):
         find_body_model(tmp_path, ["smplx"], "female")

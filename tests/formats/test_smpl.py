@@ -73,7 +73,7 @@ def test_gender_as_text_or_bytes(tmp_path: Path, gender: str | bytes) -> None:
 def test_a_gender_that_is_pickled_or_unknown_is_neutral_aloud(tmp_path: Path, bodies: Path) -> None:
     for gender in (np.array(["male"], dtype=object), np.array("unknown")):
         clip = read_smpl(written(tmp_path / "a.npz", **motion_arrays(5, gender=gender)), bodies)
-        assert clip.notes == ("no known gender: the neutral body stands in",)
+        assert clip.notes == ("gender not known: the neutral one stands in",)
 
 
 @pytest.mark.parametrize(

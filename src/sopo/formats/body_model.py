@@ -132,8 +132,8 @@ def find_body_model(root: str | Path, families: Sequence[str], gender: str) -> t
             if of == wanted and family in (*families, None)
         ]
         if fitting:
-            note = f"no {gender or 'known gender'}: the neutral body stands in" if wanted != gender else ""
-            return min(fitting)[-1], note
+            lacking = f"no {gender} body model" if gender else "gender not known"
+            return min(fitting)[-1], f"{lacking}: the neutral one stands in" if wanted != gender else ""
     names = ", ".join(str(path.relative_to(root)) for path, _, of in offered if of) or "none"
     raise UserError(
         f"{root}: no {' or '.join(families)} body model for gender {gender!r} there (found: {names}); "

@@ -164,7 +164,7 @@ class Motions:
             raise UserError(f"{root}: no such folder; expected archives of motions (.tar.bz2) or their folders")
         self.loose: dict[str, Path] = {}
         self._archives: dict[str, list[Path]] = defaultdict(list)  # under "" those whose name is no subset's
-        for path in sorted(root.rglob("*")):
+        for path in sorted(root.rglob("[!.]*")):
             if path.suffix == suffix:
                 self.loose.setdefault(motion_key(path.relative_to(root).as_posix()), path)
             elif path.suffix in (".tgz", ".tbz2", ".zip") or (".tar" in path.suffixes and path.suffix in _PACKERS):

@@ -143,7 +143,7 @@ def _finish(plan: Plan, folder: Unfinished, ids: Sequence[str], missing: Missing
         folder.write(f"{name}.txt", "".join(f"{key}\n" for key in keys).encode())
     counted = [key for key in ids if key not in plan.outside_statistics]
     write_folder_statistics(folder.root, counted, plan.skeleton)
-    compared = compare(folder.root, plan.reference) if plan.reference else Comparison()
+    compared = compare(folder.root, plan.reference, not missing) if plan.reference else Comparison()
     counts = ", ".join(f"{len(keys)} {name}" for name, keys in lists.items() if name != "all")
     lines = [f"{len(ids)} of {len(plan.lists['all'])} motions ({counts})"]
     if missing:

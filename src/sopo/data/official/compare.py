@@ -22,9 +22,10 @@ class Comparison:
     as_published: bool = True
 
 
-def compare(root: Path, reference: Path) -> Comparison:
-    """The folder ``root`` with the Mean.npy, Std.npy and sample clips in ``reference``, those that are there."""
-    found = [_statistics(root, reference)] if all((reference / name).is_file() for name in (MEAN, STD)) else []
+def compare(root: Path, reference: Path, complete: bool = True) -> Comparison:
+    """The folder ``root`` with the sample clips in ``reference`` and, if it is ``complete``, Mean.npy and Std.npy."""
+    known = complete and all((reference / name).is_file() for name in (MEAN, STD))
+    found = [_statistics(root, reference)] if known else []
     for sample in sorted((reference / FEATURES).glob("*.npy"))[:10]:
         if (root / FEATURES / sample.name).is_file():
             found.append(_sample(root / FEATURES / sample.name, sample))
