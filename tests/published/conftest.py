@@ -81,7 +81,7 @@ def measured(worlds: dict[str, tuple[Path, Path]], tmp_path: Path) -> Callable[.
         flags = ["--data", str(data), "--evaluator", str(evaluator or guo), "--out", str(tmp_path / "table.json")]
         main(["eval", *flags, *what, "--runs", "1", "--pool", "4", "--sampling.steps", "2"])
         record = json.loads((tmp_path / "table.json").read_text())
-        (row,) = (record[name] for name in record.keys() - {"real", "seed", "environment"})
+        (row,) = (record["rows"][name] for name in record["rows"].keys() - {"real"})
         return row
 
     return run

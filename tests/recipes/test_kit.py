@@ -79,7 +79,7 @@ def test_every_family_is_aligned_and_measured(kit: Path, tmp_path: Path, family:
     assert log[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
     words = ["--evaluator", at["evaluator"], "--generator", at[family], aligned, "--runs", "2", *DRAFT]
     main(["eval", "--data", at["data"], *words, "--out", str(results)])
-    table = json.loads(results.read_text())
+    table = json.loads(results.read_text())["rows"]
     for row in ("real", at[family], aligned):
         for column in ("R@1", "MMDist", "FID", "Diversity", "foot_skate", "jitter", "rule_accuracy"):
             assert math.isfinite(table[row][column]["mean"]), (row, column)
