@@ -168,6 +168,30 @@ steps {right} on a {left} stair
 he {left} foot moves
 they {left} turn
 he left right after turning {left}
+a man walks in, looks around and left
+after the others left, he raises his {left} hand
+only one person is left
+there are two chairs left
+with no energy left he sits down
+left alone, he sits down
+right then he jumps
+right at the end he bows
+he looks right at the camera
+punches right in the middle
+he throws the ball right at the wall
+he puts it right back
+puts it right on the table
+walks right up the stairs
+gets it right
+a person is {right} handed
+hangs a {left}
+keeps {left}, bears {right}
+punches {left} {right} {left}
+a {left}-{right} combination
+the one on the {left}
+checks {right} then {left}
+looks {left} before crossing
+a step {left} and another {right}
 she turns {left} right after that
 """
 

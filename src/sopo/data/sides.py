@@ -33,7 +33,7 @@ _BE = _of("is are was were been being be")
 _SELF = _of("himself herself itself themselves themself oneself myself yourself")
 _PERSON = _of(
     "person man woman human guy boy girl kid child figure actor dancer player people men women subject someone "
-    "somebody everyone everybody character"
+    "somebody everyone everybody character others"
 )
 _WHO = r"\b(?:he|she|they|we|you|i)(?:'s|'d|'ve)?"
 _SOON = r"(?: (?:\w+ly|just|then|now|also|never|soon|already|all|not))?"
@@ -60,6 +60,8 @@ _STILL = _of(
     "squat lie lay end start begin finish hold held",
     r"\w*",
 )
+_RETURN = _of("it them com came get sit fall fell drop bounc snap spr", r"\w*")
+_GAZE = _of("look star gaz point aim", r"\w*")
 _AHEAD = _of("forward forwards backward backwards back front ahead straight up down diagonally sideways slightly")
 _SO = r"(?: \w+ly)?$"  # slowly
 
@@ -73,7 +75,11 @@ _LEAVE = (
         _of("alone behind standing hanging lying sitting with without open empty unattended there out"),
     ),
     (rf".*(?:{_of('what nothing anything everything none')}|\ball that)(?:'s| {_BE})?", rf"(?!{_of(_BODY)})"),
-    (rf".*(?:{_of('one few some all')} {_BE}|{_of('no any much enough')} \w+)", rf"{_END}|to\b|for\b"),
+    (
+        rf".*(?:(?:{_of('one few some all')}|{_PERSON}) {_BE}|{_of('no any much enough')} \w+|\bthere {_BE}(?: \w+){{1,3}})",
+        rf"{_END}|{_of('to for he she they')}",
+    ),
+    (r".*", r"alone\b"),
     (
         rf"(?:.*(?:[^\w\s]|{_of('and but then as while when before after until because where')}) )?"
         rf"(?:{_THE} (?:\w+ ){{0,2}})?{_PERSON}{_SOON}",
@@ -84,7 +90,7 @@ _LEAVE = (
         rf"{_THE} (?!{_of('bit little few couple second third time whole entire same next other one')})"
         rf"|{_of('it them him home work town through without quickly')}",
     ),
-    (r"(?!.*\bright\b).*(?:\b(?:stood|got|sat) (?:up|down)|\bturned around) and", _END),
+    (r"(?!.*\bright\b).*(?:\b(?:stood|got|sat) (?:up|down)|\b(?:turn|look)\w* around) and", _END),
     (
         rf"(?!.*\bright\b).*\w\wed(?: (?:up )?(?:{_THE} )?(?!{_AHEAD}|{_of(_BODY)})\w+)? and",
         _END,
@@ -99,17 +105,24 @@ _NO_SIDE = (
     (r".*\b(?:that|you)'(?:s|re)", _END),
     (r".*", r"(?:side|way) (?:up|out|round|around)\b"),
     (rf".*{_THE}", _of("time moment size amount order rhythm tempo speed distance")),
+    (r"", r"(?:then (?:he|she|they|the)|(?:at|in|on|from) (?:the|that|this))\b"),
+    (r".*\b(?:do|does|did|get|gets|got) it", _END),
+    (rf".*{_RETURN}", r"back\b"),
+    (rf".*{_GAZE}", r"at\b"),
+    (rf"(?!.*(?:{_TURN}|{_MOVE}){_SO}){_ALONE}", r"at (?:the|a|his|her|him|them|someone)\b"),
     (
         _ALONE,
-        r"(?:now|here|there|where|away(?! from)|back (?:to|up|down|around|in|into|on|onto|out|over|where))\b",
+        r"(?:now|here|there|where|away(?! from)|in the (?:middle|cent\w+|face|head|chest)"
+        r"|back (?:to|up|down|around|in|into|on|onto|out|over|where))\b",
     ),
     (rf"(?!.*(?:{_TURN}|{_MOVE}){_SO}){_ALONE}", _of("before after afterward afterwards")),
     (rf"(?!.*(?:{_TURN}|{_MOVE}|{_LEAP}){_SO}){_ALONE}", _of("as when away above below beneath under between inside")),
     (
         rf"(?!.*{_TURN}{_SO}){_ALONE}",
-        r"(?:next to|beside|in front|on top|up (?:to|against)|against|through|past|into|behind|off|over (?:the|a))\b",
+        r"(?:next to|beside|in front|on top|(?:up|down) (?:to|against|the|a)|against|through|past|into|behind|off"
+        r"|over (?:the|a))\b",
     ),
-    (rf".*{_STILL}(?: (?:up|down))?", _of("at by on in over up down along out around onto back")),
+    (rf".*{_STILL}(?: (?:up|down|it|them))?", _of("at by on in over up down along out around onto back")),
 )
 
 Rules = tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
