@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sopo.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 FILES = sorted((SOURCE / "sopo").rglob("*.py"))
@@ -27,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-BASE = ("batch", "errors", "folders", "pretrained", "randomness")
+BASE = ("batch", "errors", "folders", "json_files", "pretrained", "randomness", "settings", "weights")
 
 # The objectives are written against contracts: what a generator or a reward is made of stays out of sight.
 CONTRACTS = {"generators": "sopo.generators.generator", "rewards": "sopo.rewards.reward"}
@@ -129,6 +131,9 @@ def test_settings_are_in_settings(file: Path) -> None:
     nodes = [node for node in _tree(file).body if isinstance(node, ast.ClassDef)]
     configs = [node.name for node in nodes if node.name.endswith("Config")]
     assert not configs or file.name == "settings.py", f"move {configs} to {file.parent.name}/settings.py"
+    module = importlib.import_module(_name(file))
+    unchecked = [name for name in configs if not issubclass(getattr(module, name), Settings)]
+    assert not unchecked, "a config is a sopo.settings.Settings, which checks its fields"
 
 
 def test_packages_are_packages() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-from sopo.errors import UserError
+from sopo.errors import UserError, reason
+from sopo.json_files import read_json
+from sopo.settings import shown
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 FILES = [f"{folder}{name}" for folder in ("", "*/") for name in (CONFIG_FILE, WEIGHTS_FILE)]  # of a model and its parts
 CHECKPOINTS = Path(__file__).parent / "checkpoints"  # what `make checkpoints` trained, in the package
+MAX_CONFIG = 1 << 20  # bytes
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -33,8 +35,8 @@ def local_folder(name: str | Path) -> Path:
         return Path(snapshot_download(str(name), allow_patterns=FILES))
     # Its errors are of many libraries.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{name}: no such folder, and the Hugging Face hub does not give it ({reason})") from error
+        why = f"the Hugging Face hub does not give it ({reason(error)})"
+        raise UserError(f"{name}: no such folder, and {why}") from error
 
 
 def shipped(name: str, checkpoints: Path = CHECKPOINTS) -> Path:
@@ -50,10 +52,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder}: no {CONFIG_FILE} there; expected a folder written by save_pretrained")
-    try:
-        fields = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    fields = read_json(path, MAX_CONFIG)
     if not isinstance(fields, dict):
         raise UserError(f"{path}: expected an object of settings")
     return fields
+
+
+def read_kind(folder: str | Path) -> str:
+    """The kind of model that a folder, or a name of ``local_folder``, holds; UserError if it does not say."""
+    kind = read_config(local_folder(folder)).get("kind")
+    if not isinstance(kind, str):
+        raise UserError(f"{folder}: its {CONFIG_FILE} says kind is {shown(kind)}: not the word for a model")
+    return kind

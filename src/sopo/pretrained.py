@@ -1,4 +1,4 @@
-"""Model folders: ``config.json`` + ``model.safetensors`` (+ ``mean.npy``, ``std.npy`` as buffers inside).
+"""Model folders: ``config.json`` + ``model.safetensors``, statistics included as buffers.
 
 Every network of the package is saved and loaded by this mixin, so one set of checks guards all of them.
 """
@@ -10,23 +10,29 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import Any, ClassVar, Self
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from sopo.errors import UserError
 from sopo.folders import CONFIG_FILE, WEIGHTS_FILE, local_folder, read_config
+from sopo.settings import Settings, settings_from, shown
+from sopo.weights import check_weights, load_weights, read_header, read_weights
+
+MAX_TABLES = 1 << 26  # bytes that a model may compute for itself beside its weights, or as many as these
 
 
 class Pretrained(nn.Module):
     """A module that is built from one frozen dataclass, ``config``, and lives in a folder.
 
-    Subclasses set ``Config`` (the dataclass) and ``kind`` (a word that names the class in config.json).
+    Subclasses set ``Config`` (the dataclass) and ``kind`` (a word that names the class in config.json). Their
+    constructors make tensors and fill them by ``torch.nn.init``, but compute nothing with them (see ``_Unfilled``).
     """
 
-    Config: ClassVar[type]
+    Config: ClassVar[type[Settings]]
     kind: ClassVar[str]
     config: Any
 
@@ -49,61 +55,50 @@ class Pretrained(nn.Module):
     def from_pretrained(cls, folder: str | Path) -> Self:
         """Load a folder written by ``save_pretrained``, in eval mode, on the CPU.
 
-        A name ``org/name`` is fetched from the Hugging Face hub (``local_folder``).
-        Raises UserError if a file is missing or truncated, of another kind, or if a key or shape is off.
+        A name ``org/name`` is fetched from the Hugging Face hub (``local_folder``). Such a folder is a stranger's: its
+        settings are checked, then the header of its weights against them, before anything is allocated.
+        Raises UserError if a file is missing or truncated, of another kind, or if a setting, a name, a shape, a type
+        or a number is off.
         """
         folder = local_folder(folder)
         fields = read_config(folder)
         kind = fields.pop("kind", None)
         if kind != cls.kind:
-            raise UserError(f"{folder}: holds a model of kind {kind!r}, expected {cls.kind!r}")
-        config = build_config(cls.Config, fields, str(folder / CONFIG_FILE))
-        try:
-            model = cls(config)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"{folder / CONFIG_FILE}: {error}") from error
-        load_weights(model, read_weights(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE))
+            raise UserError(f"{folder}: holds a model of kind {shown(kind)}, expected {cls.kind!r}")
+        config = settings_from(cls.Config, fields, str(folder / CONFIG_FILE))
+        weights = folder / WEIGHTS_FILE
+        cls._check_size(config, weights)
+        model = cls(config)
+        load_weights(model, read_weights(weights), str(weights))
         return model.eval()
 
-
-def build_config(kind: type, fields: dict[str, Any], source: str) -> Any:
-    """A config dataclass, and those nested in it, from JSON; UserError on entries it does not know."""
-    known = get_type_hints(kind)
-    if unknown := sorted(set(fields) - {field.name for field in dataclasses.fields(kind)}):
-        raise UserError(f"{source}: unknown entries {unknown}; written by another version?")
-    values = {}
-    for name, value in fields.items():
-        if isinstance(value, dict) and dataclasses.is_dataclass(known[name]):
-            value = build_config(known[name], value, source)
-        values[name] = tuple(value) if isinstance(value, list) else value
-    try:
-        return kind(**values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{source}: {error}") from error
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file; UserError if it is missing, truncated or not safetensors."""
-    if not path.is_file():
-        raise UserError(f"{path}: weights are missing")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path}: truncated or not a safetensors file ({error})") from error
+    @classmethod
+    def _check_size(cls, config: Any, weights: Path) -> None:
+        """UserError unless a model of these settings is one of the file's tensors, and little besides."""
+        header = read_header(weights)
+        try:
+            with torch.device("meta"), _Unfilled():
+                model = cls(config)
+        except UserError as error:
+            raise UserError(f"{weights.with_name(CONFIG_FILE)}: {error}") from error
+        saved = model.state_dict()
+        check_weights(saved, header, str(weights))
+        tables = sum(table.nbytes for name, table in model.named_buffers() if name not in saved)
+        if tables > max(MAX_TABLES, weights.stat().st_size):
+            where = weights.with_name(CONFIG_FILE)
+            raise UserError(f"{where}: asks for {tables >> 20} MiB of tables beside its weights")
 
 
-def load_weights(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
-    """Strict load: every key and shape must match; UserError names the first few that do not."""
-    expected = model.state_dict()
-    missing = sorted(set(expected) - set(tensors))
-    unexpected = sorted(set(tensors) - set(expected))
-    shapes = [
-        f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]
-    problems = [f"missing {missing[:3]}"] * bool(missing)
-    problems += [f"unexpected {unexpected[:3]}"] * bool(unexpected) + shapes[:3]
-    if problems:
-        raise UserError(f"{source}: {'; '.join(problems)}")
-    model.load_state_dict(tensors)
+class _Unfilled(TorchFunctionMode):
+    """On the meta device: tensors are made, which allocates nothing there, and left as they are.
+
+    To draw numbers for them, or to compute, would import torch's compiler, which takes longer than the model.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.rand, torch.randn):
+            return torch.empty(*args, **kwargs)
+        if func.__name__.endswith("_") and not func.__name__.startswith("__"):  # in place, such as uniform_
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)

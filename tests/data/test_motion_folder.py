@@ -89,7 +89,7 @@ def test_wrong_arrays_are_named(make_folder) -> None:
     with pytest.raises(UserError, match=r"shape \[50, 251\], expected \[T, 263\]"):
         MotionFolder(root).features("a")
     np.save(root / "new_joint_vecs/a.npy", np.array([{"evil": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="damaged or not"):
+    with pytest.raises(UserError, match="pickled objects"):
         MotionFolder(root).features("a")
     np.save(root / "Std.npy", np.zeros(263))
     with pytest.raises(UserError, match="entries that are 0"):

@@ -153,5 +153,5 @@ def test_a_loaded_model_goes_on_from_its_codebooks(tmp_path: Path) -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    with pytest.raises(UserError, match="1 or more"):
+    with pytest.raises(UserError, match="from 1 to"):
         RVQVAEConfig(codes=0)

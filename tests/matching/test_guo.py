@@ -190,7 +190,7 @@ def test_a_saved_model_comes_back_and_others_are_refused(tmp_path: Path) -> None
     assert torch.equal(again.embed_motions(motions, length), model.embed_motions(motions, length))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"width": 0}))
-    with pytest.raises(UserError, match="positive"):
+    with pytest.raises(UserError, match="width is 0"):
         GuoMatcher.from_pretrained(folder)
 
 

@@ -73,5 +73,5 @@ def test_the_seed_is_all_that_the_start_hangs_on() -> None:
 
 
 def test_a_rank_below_0_is_refused() -> None:
-    with pytest.raises(UserError, match=r"lora\.rank is -1"):
+    with pytest.raises(UserError, match="rank is -1"):
         LoRAConfig(rank=-1)

@@ -60,7 +60,7 @@ def test_table1_has_every_method_of_every_generator(world, models: Models, other
     # 12 captions with 2 samples each were mined; 2 steps drew 2 samples for each of 4 captions
     assert table["mdm + sopo"]["time"].mean == pytest.approx(captions * 16 / 24)
     record = json.loads((tmp_path / "out" / "table1.json").read_text())
-    assert from_json(record["rows"]).keys() == table.keys() and len(record["cells"]) == 12
+    assert from_json(record["rows"], "record").keys() == table.keys() and len(record["cells"]) == 12
     page = (tmp_path / "out" / "table1.md").read_text()
     assert all(f"| {row} |" in page for row in rows) and f"| {PUBLISHED}MLD + SoPo |" in page
     assert page.index("| mdm + sopo |") < page.index("Published (HumanML3D)") < page.index(f"| {PUBLISHED}MDM |")

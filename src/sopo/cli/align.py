@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
 from sopo.errors import UserError
-from sopo.folders import local_folder, read_config
+from sopo.folders import read_kind
 from sopo.nn.settings import LoRAConfig
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.presets import LOOP_STABLE, LOOP_STABLE_OF, PRESETS, stable
@@ -48,7 +48,7 @@ def run_from(flags: Namespace) -> dict[str, Any]:
         "preference": config_from(flags, PreferenceConfig),
         "loop": config_from(flags, LoopConfig),
         "pairs": flags.pairs,
-        "lora": LoRAConfig(**vars(flags.lora)),
+        "lora": config_from(flags, LoRAConfig, "lora"),
     }
 
 
@@ -78,7 +78,7 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
     row = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
     if preset == "stable" and generator:
         with suppress(UserError):  # a folder that is none is refused where it is loaded
-            kind = read_config(local_folder(str(generator))).get("kind", "")
+            kind = read_kind(str(generator))
             row = stable(kind, str(given.get("method", "sopo"))) | LOOP_STABLE_OF.get(kind, {})
     return [f"--{name}={'null' if value is None else value}" for name, value in flat(row).items()]
 

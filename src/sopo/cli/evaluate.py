@@ -62,7 +62,7 @@ def _run(flags: Namespace) -> None:
     from sopo.reports.published import published_figures
     from sopo.reports.tables import as_json, print_table
 
-    protocol, sampling = config_from(flags, ProtocolConfig), Sampling(**vars(flags.sampling))
+    protocol, sampling = config_from(flags, ProtocolConfig), config_from(flags, Sampling, "sampling")
     paths = (flags.generator, flags.motions, flags.data, flags.split, flags.evaluator)
     table = measure_files(*paths, sampling, protocol, flags.motions_are)
     print_table(table, base=str([*flags.generator, *flags.motions][0]))

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         verb.run(flags)
     except UserError as error:
-        print(f"sopo: {error}", file=sys.stderr)
+        print("sopo:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("sopo: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)

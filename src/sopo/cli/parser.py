@@ -10,6 +10,8 @@ from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from sopo.errors import UserError
+
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 ConfigT = TypeVar("ConfigT")
@@ -36,16 +38,19 @@ class Verb:
     before: Callable[[Sequence[str]], Sequence[str]] = lambda words: ()
 
 
-def config_from(flags: Namespace, kind: type[ConfigT]) -> ConfigT:
-    """The dataclass ``kind`` from flags of its fields' names; nested dataclasses likewise."""
+def config_from(flags: Namespace, kind: type[ConfigT], group: str = "") -> ConfigT:
+    """The dataclass ``kind`` from flags of its fields' names, those of a group if given; nested ones likewise."""
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        value = getattr(flags, field.name)
+        value = getattr(flags[group] if group else flags, field.name)
         if isinstance(value, Namespace):
             default = field.default_factory() if callable(field.default_factory) else field.default
-            value = config_from(value, type(default))
+            value = config_from(flags, type(default), f"{group}.{field.name}" if group else field.name)
         values[field.name] = value
-    return kind(**values)
+    try:
+        return kind(**values)
+    except UserError as error:
+        raise UserError(f"{group}.{error}" if group else str(error)) from error
 
 
 def add_config(parser: Parser, kind: type, defaults: dict[str, Any] | None = None) -> None:

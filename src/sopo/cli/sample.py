@@ -5,7 +5,7 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.files import add_formats, show_files
-from sopo.cli.parser import Parser, Verb, add_path
+from sopo.cli.parser import Parser, Verb, add_path, config_from
 from sopo.diffusion.settings import Sampling
 
 
@@ -25,7 +25,7 @@ def _prepare(parser: Parser) -> None:
 def _run(flags: Namespace) -> None:
     from sopo.recipes.sample import sample
 
-    sampling = Sampling(**vars(flags.sampling))
+    sampling = config_from(flags, Sampling, "sampling")
     outputs = sample(
         flags.captions, flags.generator, flags.out, flags.seconds, flags.repeats, flags.seed, sampling, flags.formats
     )

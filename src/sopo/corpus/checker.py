@@ -6,7 +6,6 @@ program; only what the program states is checked, and what it does not mention m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
@@ -21,6 +20,7 @@ from sopo.corpus import measure
 from sopo.corpus.measure import Event, Signals
 from sopo.corpus.program import Action, Program, Segment
 from sopo.errors import UserError
+from sopo.json_files import read_json_lines
 from sopo.motion.skeleton import HUMANML3D, Skeleton
 
 # Metres a second and frames that part the tempi, half-way between what the primitives do on the target body.
@@ -258,11 +258,11 @@ class CaptionIndex:
     def read(cls, path: str | Path) -> CaptionIndex:
         """From ``corpus.jsonl``; UserError if there is none, or if it is damaged."""
         path = Path(path)
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; rules can judge only a corpus that `sopo` made")
         try:
-            return cls(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; rules can judge only a corpus that `sopo` made") from None
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            return cls(entry for _, entry in read_json_lines(path))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path}: not a corpus description ({error!r}); make the corpus again") from error
 
     def said(self, key: str, caption: str) -> Program:

@@ -13,23 +13,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from sopo.data.captions import CaptionLine, read_captions, write_captions
-from sopo.errors import UserError
+from sopo.errors import UserError, reason
+from sopo.formats.npz import read_npy, read_npy_header
+from sopo.json_files import read_json_lines, read_utf8
 from sopo.motion.skeleton import Skeleton, skeleton_for_features
 
 FEATURES, JOINTS, TEXTS = "new_joint_vecs", "new_joints", "texts"
 MEAN, STD, METADATA = "Mean.npy", "Std.npy", "corpus.jsonl"
 SPLITS = ("train", "val", "test")
-
-# What NumPy's reader raises on bytes that are no array.
-DAMAGE = (ValueError, EOFError, OSError, MemoryError, OverflowError, TypeError, SyntaxError, TokenError)
 
 Array = NDArray[np.float32]
 
@@ -57,11 +54,7 @@ class MotionFolder:
         path = self.root / f"{split}.txt"
         if not path.is_file():
             raise UserError(f"{path}: no such split; the folder has {', '.join(self.splits) or 'none'}")
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not a list of clip ids ({error.reason})") from error
-        return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        return tuple(dict.fromkeys(line.strip() for line in read_utf8(path).splitlines() if line.strip()))
 
     def captions(self, key: str) -> tuple[CaptionLine, ...]:
         """The clip's caption lines, at least one."""
@@ -105,24 +98,16 @@ class MotionFolder:
         if not path.is_file():
             return {}
         entries: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                entry = json.loads(line)
-                entries[entry["id"]] = entry
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise UserError(f"{path}:{number}: expected a JSON object with an 'id' ({error})") from error
+        for where, entry in read_json_lines(path):
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+                raise UserError(f"{where}: expected a JSON object with an 'id'")
+            entries[entry["id"]] = entry
         return entries
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """A .npy file of numbers, never unpickled; UserError if it is missing, damaged or holds objects."""
-    try:
-        with path.open("rb") as file:
-            array = npy.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except DAMAGE as error:
-        raise UserError(f"{path}: damaged or not a .npy array of numbers ({_first_line(error)})") from error
+    """A .npy file of numbers, never unpickled; UserError if it is missing, damaged or holds anything else."""
+    array = read_npy(path)
     if array.dtype.kind not in "fiu":
         raise UserError(f"{path}: holds {array.dtype} values, expected numbers")
     return array
@@ -132,19 +117,14 @@ def clip_length(path: Path) -> int | None:
     """Frames of a .npy clip by its header alone; None without such a file. UserError if it is damaged."""
     try:
         with path.open("rb") as file:
-            old = npy.read_magic(file) == (1, 0)
-            shape = (npy.read_array_header_1_0 if old else npy.read_array_header_2_0)(file)[0]
+            shape = read_npy_header(file, str(path))[0]
     except FileNotFoundError:
         return None
-    except DAMAGE as error:
-        raise UserError(f"{path}: damaged or not a .npy array of numbers ({_first_line(error)})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     if not shape:
         raise UserError(f"{path}: holds a single number, expected [T, D]")
     return int(shape[0])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _checked(path: Path, array: NDArray[Any], shape: tuple[int | None, ...]) -> Array:

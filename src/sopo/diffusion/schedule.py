@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -43,9 +44,17 @@ class Diffusion:
         self.steps = steps
         self.prediction = prediction
         self.schedule = schedule
-        self.betas = _cosine(steps) if schedule == "cosine" else _scaled_linear(steps)
+
+    @cached_property
+    def betas(self) -> Tensor:
+        """[steps], in the type that the published code computes in."""
+        return _cosine(self.steps) if self.schedule == "cosine" else _scaled_linear(self.steps)
+
+    @cached_property
+    def alpha_bar(self) -> Tensor:
+        """Levels of signal [steps], float64."""
         # In the type of the betas, as published: another would differ in the last digits of a product of 1000.
-        self.alpha_bar = (1 - self.betas).cumprod(0).double()
+        return (1 - self.betas).cumprod(0).double()
 
     def add_noise(self, x: Tensor, noise: Tensor, step: Tensor) -> Tensor:
         """q(x_t | x_0): x, noise [B, ...], step [B] int64 -> [B, ...]."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Annotated, Literal
 
 from sopo.errors import UserError
+from sopo.settings import Natural, Range, Settings
 
 Prediction = Literal["sample", "epsilon"]
 Schedule = Literal["cosine", "scaled-linear"]
+Guidance = Annotated[float, Range(-1000, 1000)]
+Temperature = Annotated[float, Range(0, 1000)]
+TopShare = Annotated[float, Range(0, 1, "(]")]
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Settings):
     """How to draw motions: the sampler, its steps (0: all the model was trained with), the guidance scale.
 
     The rest is of MoMask's tokens. temperature: below 1 likely tokens become likelier, 0 draws the likeliest alone.
@@ -21,25 +25,13 @@ class Sampling:
     """
 
     sampler: Literal["ddpm", "ddim"] = "ddim"
-    steps: int = 0
-    guidance: float = 2.5
-    temperature: float = 1.0
-    top_share: float | None = None
-    residual_guidance: float | None = None
-    residual_temperature: float = 1.0
-    residual_top_share: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.sampler not in ("ddpm", "ddim"):
-            raise UserError(f"sampler is {self.sampler!r}: choose ddpm or ddim")
-        if self.steps < 0:
-            raise UserError(f"sampling steps is {self.steps}: give 0 (all) or more")
-        for name in ("temperature", "residual_temperature"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} is {getattr(self, name)}: give 0 or more")
-        for name in ("top_share", "residual_top_share"):
-            if not 0 < (1 if getattr(self, name) is None else getattr(self, name)) <= 1:
-                raise UserError(f"{name} is {getattr(self, name)}: give more than 0, at most 1")
+    steps: Natural = 0
+    guidance: Guidance = 2.5
+    temperature: Temperature = 1.0
+    top_share: TopShare | None = None
+    residual_guidance: Guidance | None = None
+    residual_temperature: Temperature = 1.0
+    residual_top_share: TopShare | None = None
 
     def refuse_tokens(self) -> None:
         """UserError if a setting of tokens was changed, for a model that has none."""

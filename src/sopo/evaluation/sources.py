@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -16,8 +14,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sopo.batch import Batch
 from sopo.data.captions import texts_of
-from sopo.data.layout import DAMAGE, read_array
+from sopo.data.layout import read_array
 from sopo.errors import UserError
+from sopo.formats.npz import open_npz
+from sopo.json_files import read_json
 from sopo.motion.encode import encode_joints
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import Skeleton
@@ -86,20 +86,14 @@ class FileSource:
             return [file.stem for file in self.path.glob("*.npy")]
         if self.path.suffix != ".npz" or not self.path.is_file():
             raise UserError(f"{self.path}: expected a folder of .npy files or one .npz file of motions")
-        try:
-            with np.load(self.path, allow_pickle=False) as arrays:
-                return list(arrays.files)
-        except (*DAMAGE, BadZipFile, AttributeError) as error:
-            raise UserError(f"{self.path}: damaged, or not an .npz file ({error})") from error
+        with open_npz(self.path, self.path) as arrays:
+            return list(arrays.names)
 
     def _read_captions(self, names: list[str]) -> dict[str, set[str]]:
         path = self.path / CAPTIONS if self.path.is_dir() else self.path.with_suffix(".json")
         if not path.is_file():
             return {}
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not readable as JSON ({error})") from error
+        told = read_json(path)
         entries = told.items() if isinstance(told, dict) else [("", None)]
         captions = {name: {text.strip() for text in texts_of(entry)} for name, entry in entries}
         if not all(captions.values()):
@@ -132,11 +126,8 @@ class FileSource:
             array = read_array(self.path / f"{name}.npy")
         else:
             where = f"{self.path}: {name}"
-            try:
-                with np.load(self.path, allow_pickle=False) as arrays:
-                    array = arrays[name]
-            except (*DAMAGE, BadZipFile) as error:
-                raise UserError(f"{where}: damaged, or not an array of numbers ({error})") from error
+            with open_npz(self.path, self.path) as arrays:
+                array = arrays[name]
         array = _checked(array, where, self.skeleton)
         if self.normalizer is None:
             return where, array

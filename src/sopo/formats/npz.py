@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sopo.errors import UserError
+from sopo.errors import UserError, reason
 
 MAX_BYTES = 1 << 28  # of one array: half an hour of a SMPL-X body at 120 Hz
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that zipfile unpacks in bounded steps
@@ -48,7 +48,7 @@ class Npz:
                 data = file.read(info.file_size)
         # Damaged archives raise of everything: BadZipFile, zlib.error, EOFError and more.
         except Exception as error:
-            raise UserError(f"{label}: damaged ({_first_line(error)})") from error
+            raise UserError(f"{label}: damaged ({reason(error)})") from error
         return parse_npy(data, label)
 
 
@@ -60,9 +60,21 @@ def open_npz(source: Path | BinaryIO, label: str | Path) -> Iterator[Npz]:
     except FileNotFoundError:
         raise UserError(f"{label}: no such file") from None
     except Exception as error:
-        raise UserError(f"{label}: not a .npz file, or truncated ({_first_line(error)})") from error
+        raise UserError(f"{label}: not a .npz file, or truncated ({reason(error)})") from error
     with archive:
         yield Npz(archive, str(label))
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """A ``.npy`` file -> its array, as ``parse_npy`` gives it; UserError if it is missing or too large."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: above {MAX_BYTES >> 20} MiB")
+        return parse_npy(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 def parse_npy(data: bytes, label: str) -> NDArray[Any]:
@@ -71,19 +83,20 @@ def parse_npy(data: bytes, label: str) -> NDArray[Any]:
     The header's shape is checked against the bytes that are there before anything is made of it.
     """
     file = BytesIO(data)
-    try:
-        old = npy.read_magic(file) == (1, 0)
-        shape, fortran, dtype = (npy.read_array_header_1_0 if old else npy.read_array_header_2_0)(file)
-    # A hostile header reaches the parser of Python's literals, which raises of everything.
-    except Exception as error:
-        raise UserError(f"{label}: not a NumPy array ({_first_line(error)})") from error
+    shape, fortran, dtype = read_npy_header(file, label)
     if dtype.kind not in "fiubUS":
         raise UserError(f"{label}: holds {'pickled objects' if dtype.kind == 'O' else dtype}, expected plain numbers")
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(data) - file.tell():
         raise UserError(f"{label}: says it holds {list(shape)} of {dtype}, which is not what follows; truncated?")
     values = np.frombuffer(data, dtype, offset=file.tell()) if prod(shape) * dtype.itemsize else np.empty(0, dtype)
-    return values.reshape(shape, order="F" if fortran else "C")
+    return values.reshape(shape, order="F" if fortran else "C").copy()  # bytes cannot be written to
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def read_npy_header(file: BinaryIO, label: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether columns come first, and type, as a ``.npy`` file says in front; UserError if it is none."""
+    try:
+        old = npy.read_magic(file) == (1, 0)
+        return (npy.read_array_header_1_0 if old else npy.read_array_header_2_0)(file)
+    # A hostile header reaches the parser of Python's literals, which raises of everything.
+    except Exception as error:
+        raise UserError(f"{label}: damaged or not a NumPy array ({reason(error)})") from error

@@ -17,7 +17,7 @@ from sopo.diffusion.schedule import Denoiser, Diffusion
 from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
-from sopo.nn.embeddings import StepEmbedding, sinusoids
+from sopo.nn.embeddings import StepEmbedding, first_positions, sinusoids
 from sopo.nn.frames import fold_frames, unfold_frames
 from sopo.randomness import Draws
 from sopo.text import text_encoder
@@ -77,7 +77,8 @@ class MDM(DiffusionGenerator):
             tokens = tokens * keep[:, None, None]
         memory = self.embed_text(tokens)
         if self.config.text_layers:
-            memory = self.text_mixer(memory + self.positions[: memory.shape[1]], src_key_padding_mask=padding)
+            memory = memory + first_positions(self.positions, memory.shape[1])
+            memory = self.text_mixer(memory, src_key_padding_mask=padding)
         if one and self.config.text_layers:
             valid = (~padding)[..., None]
             memory, padding = (
@@ -96,7 +97,7 @@ class MDM(DiffusionGenerator):
             tokens = torch.cat([time + memory, tokens], dim=1)
         elif leading:
             tokens = torch.cat([time + memory if self.config.text_in_step_token else time, tokens], dim=1)
-        tokens = self.drop(tokens + self.positions[: tokens.shape[1]])
+        tokens = self.drop(tokens + first_positions(self.positions, tokens.shape[1]))
         ignore = ~length_mask(hidden + leading, tokens.shape[1]) if self.config.mask_frames else None
         if self.config.architecture == "encoder":
             out = self.transformer(tokens, src_key_padding_mask=ignore)

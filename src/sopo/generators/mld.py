@@ -19,7 +19,7 @@ from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.motion_vae import MotionVAE
 from sopo.generators.settings import MLDConfig
 from sopo.motion.normalize import Normalizer
-from sopo.nn.embeddings import StepEmbedding
+from sopo.nn.embeddings import StepEmbedding, first_positions
 from sopo.nn.skip_transformer import SkipTransformer
 from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
@@ -86,7 +86,7 @@ class MLD(DiffusionGenerator):
     def denoise(self, x: Tensor, step: Tensor, text: Tensor) -> Tensor:
         """x_t [N, k, W_latent], step [N], text of ``read`` -> epsilon or x_0, like x."""
         tokens = torch.cat([self.embed_latent(x), self.embed_step(step)[:, None], text], dim=1)
-        out = self.transformer(tokens + self.positions[: tokens.shape[1]])
+        out = self.transformer(tokens + first_positions(self.positions, tokens.shape[1]))
         # contiguous: torch multiplies a strided input in another way where weights are frozen, as the reference's are
         return self.predict(out[:, : x.shape[1]].contiguous())
 

@@ -13,6 +13,7 @@ from sopo.generators.settings import MotionVAEConfig
 from sopo.motion.decode import decode_joints
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import skeleton_for_features
+from sopo.nn.embeddings import first_positions
 from sopo.nn.frames import fold_frames, unfold_frames
 from sopo.nn.skip_transformer import SkipTransformer
 from sopo.pretrained import Pretrained
@@ -55,7 +56,7 @@ class MotionVAE(Pretrained):
         x = torch.cat([tokens, self.embed_frames(frames)], dim=1)
         count = tokens.shape[1]
         ignore = ~length_mask(valid + count, x.shape[1])
-        out = self.encoder(x + self.encoder_positions[: x.shape[1]], src_key_padding_mask=ignore)
+        out = self.encoder(x + first_positions(self.encoder_positions, x.shape[1]), src_key_padding_mask=ignore)
         mu, log_variance = self.to_latent(out[:, :count]).chunk(2, dim=1)
         return mu, (0.5 * log_variance).exp()
 
@@ -63,7 +64,7 @@ class MotionVAE(Pretrained):
         """z [N, k, W], length [N] -> normalised motion [N, frames, D], zero after ``length``."""
         p = self.config.frames_per_token
         valid = (length + p - 1) // p
-        queries = self.decoder_positions[: -(-frames // p)].expand(len(z), -1, -1)
+        queries = first_positions(self.decoder_positions, -(-frames // p)).expand(len(z), -1, -1)
         ignore = ~length_mask(valid, queries.shape[1])
         out = self.predict(self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=ignore))
         return unfold_frames(out, frames, p) * length_mask(length, frames)[..., None]

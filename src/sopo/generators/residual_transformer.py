@@ -46,7 +46,7 @@ class ResidualTransformer(TokenTransformer):
         nn.init.zeros_(self.embed_layer.bias)
 
         def table(layers: int) -> nn.Parameter:
-            return nn.Parameter(0.02 * torch.randn(layers, codes + 1, code_dim))
+            return nn.Parameter(nn.init.normal_(torch.empty(layers, codes + 1, code_dim), std=0.02))
 
         if share_weight:
             self.first_embedding, self.shared, self.last_projection = table(1), table(quantizers - 2), table(1)

@@ -3,92 +3,113 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from sopo.diffusion.settings import Prediction, Schedule
+from sopo.diffusion.settings import Guidance, Prediction, Schedule
 from sopo.errors import UserError
+from sopo.nn.settings import (
+    Features,
+    FramesPerToken,
+    Heads,
+    Layers,
+    Positions,
+    Steps,
+    TextLayers,
+    Tokens,
+    Width,
+    check_heads,
+)
+from sopo.settings import Range, Settings, Share
+
+LONGEST = 196  # frames of a motion; no convolution looks further
+
+
+def _check_skips(layers: int) -> None:
+    if layers % 2 == 0:
+        raise UserError(f"layers is {layers}: a skip transformer has an odd number of them")
 
 
 @dataclass(frozen=True)
-class MDMConfig:
+class MDMConfig(Settings):
     """Sizes; the defaults are the published HumanML3D model's (50 steps)."""
 
-    features: int = 263
-    width: int = 512
-    feedforward: int = 1024
-    layers: int = 8
-    heads: int = 4
-    dropout: float = 0.1
+    features: Features = 263
+    width: Width = 512
+    feedforward: Width = 1024
+    layers: Layers = 8
+    heads: Heads = 4
+    dropout: Share = 0.1
     architecture: Literal["encoder", "decoder"] = "encoder"
     step_token: bool = False  # decoder: the step as a first token beside the frames (emb_trans_dec)
     text_in_step_token: bool = False  # the text with it, as MDM's code did until 2025
     text_encoder: str = "clip-vit-b32-22"
     pooled_text: bool = False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
-    text_layers: int = 0
-    frames_per_token: int = 1
+    text_layers: TextLayers = 0
+    frames_per_token: FramesPerToken = 1
     mask_frames: bool = True  # keep attention off the padding (the 50-step models do)
-    diffusion_steps: int = 50
-    drop_condition: float = 0.1
-    max_positions: int = 5000
+    diffusion_steps: Steps = 50
+    drop_condition: Share = 0.1
+    max_positions: Positions = 5000
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
-        for name in ("frames_per_token", "diffusion_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}: must be 1 or more")
+        super().__post_init__()
+        check_heads(self.width, self.heads)
+        if self.max_positions < self.diffusion_steps:  # steps are looked up among the positions
+            raise UserError(f"max_positions is {self.max_positions}: below diffusion_steps, {self.diffusion_steps}")
         if self.text_in_step_token and not (self.step_token and self.pooled_text):
             raise UserError("text_in_step_token needs step_token and pooled_text: one token of both")
 
 
 @dataclass(frozen=True)
-class MotionVAEConfig:
+class MotionVAEConfig(Settings):
     """Sizes; the defaults are the published ones, latent [1, 256] of MLD (MLD* v2: 16 tokens of 32)."""
 
-    features: int = 263
-    width: int = 256
-    feedforward: int = 1024
-    layers: int = 9
-    heads: int = 4
-    dropout: float = 0.1
-    latent_tokens: int = 1
-    latent_width: int = 256
-    frames_per_token: int = 1
-    max_positions: int = 500
-    kl: float = 1e-4  # weight of the divergence from N(0, 1)
+    features: Features = 263
+    width: Width = 256
+    feedforward: Width = 1024
+    layers: Layers = 9
+    heads: Heads = 4
+    dropout: Share = 0.1
+    latent_tokens: Tokens = 1
+    latent_width: Width = 256
+    frames_per_token: FramesPerToken = 1
+    max_positions: Positions = 500
+    kl: Annotated[float, Range(0, 1000)] = 1e-4  # weight of the divergence from N(0, 1)
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
-            raise UserError(f"width is {self.width}: must be a multiple of heads = {self.heads}")
-        if min(self.latent_tokens, self.latent_width, self.frames_per_token) < 1:
-            raise UserError("latent_tokens, latent_width and frames_per_token must be 1 or more")
+        super().__post_init__()
+        check_heads(self.width, self.heads)
+        _check_skips(self.layers)
 
 
 @dataclass(frozen=True)
-class MLDConfig:
+class MLDConfig(Settings):
     """Sizes of the denoiser; the defaults are MLD's. MLD*: sentence-t5-large; its v2 has no ``text_relu``."""
 
     vae: MotionVAEConfig = field(default_factory=MotionVAEConfig)
-    width: int = 256
-    feedforward: int = 1024
-    layers: int = 9
-    heads: int = 4
-    dropout: float = 0.1
+    width: Width = 256
+    feedforward: Width = 1024
+    layers: Layers = 9
+    heads: Heads = 4
+    dropout: Share = 0.1
     text_encoder: str = "clip-vit-l14"
     text_relu: bool = True
-    text_layers: int = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
-    text_tokens: int = 4
-    step_width: int = 768  # of the step's sinusoid
+    text_layers: TextLayers = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
+    text_tokens: Tokens = 4
+    step_width: Width = 768  # of the step's sinusoid
     schedule: Schedule = "scaled-linear"
     prediction: Prediction = "epsilon"
-    diffusion_steps: int = 1000
-    default_steps: int = 50  # of sampling
-    drop_condition: float = 0.1
-    max_positions: int = 500
+    diffusion_steps: Steps = 1000
+    default_steps: Steps = 50  # of sampling
+    drop_condition: Share = 0.1
+    max_positions: Positions = 500
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
+        super().__post_init__()
+        check_heads(self.width, self.heads)
+        _check_skips(self.layers)
+        if self.step_width % 2:
+            raise UserError(f"step_width is {self.step_width}: must be even")
 
     @property
     def features(self) -> int:
@@ -96,23 +117,24 @@ class MLDConfig:
 
 
 @dataclass(frozen=True)
-class RVQVAEConfig:
+class RVQVAEConfig(Settings):
     """Sizes; the defaults are the published HumanML3D model's."""
 
-    features: int = 263
-    width: int = 512
-    code_dim: int = 512
-    codes: int = 512
-    quantizers: int = 6
-    down_t: int = 2  # a token stands for 2^down_t frames
-    depth: int = 3
-    dilation_growth: int = 3
-    dropout: float = 0.2
-    quantize_dropout: float = 0.2
+    features: Features = 263
+    width: Width = 512
+    code_dim: Width = 512
+    codes: Annotated[int, Range(1, 65_536)] = 512
+    quantizers: Annotated[int, Range(1, 64)] = 6
+    down_t: Annotated[int, Range(1, 8)] = 2  # a token stands for 2^down_t frames
+    depth: Annotated[int, Range(1, 16)] = 3
+    dilation_growth: Annotated[int, Range(1, 16)] = 3
+    dropout: Share = 0.2
+    quantize_dropout: Share = 0.2
 
     def __post_init__(self) -> None:
-        if min(self.codes, self.quantizers, self.down_t, self.depth) < 1:
-            raise UserError("codes, quantizers, down_t and depth of an RVQ-VAE must be 1 or more")
+        super().__post_init__()
+        if self.dilation_growth ** (self.depth - 1) > LONGEST:
+            raise UserError(f"depth is {self.depth}: with dilation_growth {self.dilation_growth} it reaches too far")
 
     @property
     def frames_per_token(self) -> int:
@@ -120,25 +142,25 @@ class RVQVAEConfig:
 
 
 @dataclass(frozen=True)
-class TokenTransformerConfig:
+class TokenTransformerConfig(Settings):
     """Sizes; the defaults are the published masked transformer's."""
 
-    width: int = 384
-    feedforward: int = 1024
-    layers: int = 8
-    heads: int = 6
-    dropout: float = 0.2
-    text_layers: int = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
-    text_tokens: int = 4
-    drop_condition: float = 0.1
+    width: Width = 384
+    feedforward: Width = 1024
+    layers: Layers = 8
+    heads: Heads = 6
+    dropout: Share = 0.2
+    text_layers: TextLayers = 0  # mix the text's tokens and gather them into ``text_tokens``; 0: its one pooled vector
+    text_tokens: Tokens = 4
+    drop_condition: Share = 0.1
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise UserError(f"width is {self.width}: must be a multiple of 2 x heads = {2 * self.heads}")
+        super().__post_init__()
+        check_heads(self.width, self.heads)
 
 
 @dataclass(frozen=True)
-class MoMaskConfig:
+class MoMaskConfig(Settings):
     """Sizes of the three networks; the defaults are the published HumanML3D model's."""
 
     rvq: RVQVAEConfig = field(default_factory=RVQVAEConfig)
@@ -146,10 +168,11 @@ class MoMaskConfig:
     residual: TokenTransformerConfig = field(default_factory=lambda: TokenTransformerConfig(drop_condition=0.2))
     text_encoder: str = "clip-vit-b32"
     share_weight: bool = True
-    default_steps: int = 10  # of sampling
-    residual_guidance: float = 5.0  # of the residual transformer, wherever sampling is guided at all
+    default_steps: Steps = 10  # of sampling
+    residual_guidance: Guidance = 5.0  # of the residual transformer, wherever sampling is guided at all
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rvq.quantizers < 2:
             raise UserError("quantizers is 1: MoMask's residual transformer needs 2 or more")
 
@@ -159,9 +182,9 @@ class MoMaskConfig:
 
 
 @dataclass(frozen=True)
-class LengthEstimatorConfig:
+class LengthEstimatorConfig(Settings):
     """Sizes; the defaults are the published ones."""
 
-    text_width: int = 512
-    classes: int = 50  # a class is a number of tokens
-    frames_per_token: int = 4
+    text_width: Width = 512
+    classes: Annotated[int, Range(1, 10_000)] = 50  # a class is a number of tokens
+    frames_per_token: FramesPerToken = 4

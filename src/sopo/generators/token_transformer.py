@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sopo.generators.settings import TokenTransformerConfig
-from sopo.nn.embeddings import sinusoids
+from sopo.nn.embeddings import first_positions, sinusoids
 from sopo.nn.gumbel import keep_top, pick
 from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
@@ -66,7 +66,7 @@ class TokenTransformer(nn.Module):
     def forward(self, codes: Tensor, valid: Tensor, memory: Tensor) -> Tensor:
         """codes [N, n, C], valid [N, n], leading tokens [N, L, W] -> [N, n, outputs]."""
         leading = memory.shape[1]
-        tokens = self.drop(self.embed_codes(codes) + self.positions[: codes.shape[1]])
+        tokens = self.drop(self.embed_codes(codes) + first_positions(self.positions, codes.shape[1]))
         ignore = F.pad(~valid, (leading, 0))
         hidden = self.transformer(torch.cat([memory, tokens], dim=1), src_key_padding_mask=ignore)
         # contiguous: torch multiplies a strided input in another way where weights are frozen, as the reference's are

@@ -12,7 +12,7 @@ from sopo.batch import Caption, length_mask
 from sopo.matching.matcher import Matcher
 from sopo.matching.settings import TMRConfig
 from sopo.motion.normalize import Normalizer
-from sopo.nn.embeddings import sinusoids
+from sopo.nn.embeddings import first_positions, sinusoids
 from sopo.text import TextEmbedding, text_encoder
 
 Gaussian = tuple[Tensor, Tensor]  # mean, log-variance: [B, E]
@@ -100,7 +100,7 @@ class GaussianEncoder(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Gaussian:
         """x [B, L, features], mask [B, L] -> mean and log-variance [B, width]."""
         x = torch.cat([self.tokens.expand(len(x), -1, -1), self.projection(x)], dim=1)
-        x = self.dropout(x + self.positions[: x.shape[1]])
+        x = self.dropout(x + first_positions(self.positions, x.shape[1]))
         padding = F.pad(~mask, (2, 0), value=False)
         out = self.seqTransEncoder(x, src_key_padding_mask=padding)
         return out[:, 0], out[:, 1]
@@ -124,6 +124,6 @@ class LatentDecoder(nn.Module):
 
     def forward(self, latent: Tensor, mask: Tensor) -> Tensor:
         """latent [B, width], mask [B, L] -> [B, L, features]."""
-        queries = self.dropout(self.positions[: mask.shape[1]].expand(len(latent), -1, -1))
+        queries = self.dropout(first_positions(self.positions, mask.shape[1]).expand(len(latent), -1, -1))
         out = self.seqTransDecoder(queries, latent[:, None], tgt_key_padding_mask=~mask)
         return self.final_layer(out)

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from sopo.batch import Caption
 from sopo.data.tagging import tag
-from sopo.errors import UserError
-from sopo.text.hashed import HashedWords
+from sopo.errors import UserError, reason
+from sopo.formats.npz import read_npy
+from sopo.settings import shown
+from sopo.text.hashed import hashed_words
 
 CLASSES = (
     "VERB", "NOUN", "DET", "ADP", "NUM", "AUX", "PRON", "ADJ", "ADV",
@@ -53,7 +55,7 @@ class GloveWords:
     """
 
     def __init__(self, folder: Path) -> None:
-        vectors = _read(folder / "our_vab_data.npy", lambda path: np.load(path, allow_pickle=False))
+        vectors = _read(folder / "our_vab_data.npy", read_npy)
         words = _read(folder / "our_vab_words.pkl", _plain_pickle)
         index = _read(folder / "our_vab_idx.pkl", _plain_pickle)
         if vectors.ndim != 2 or not isinstance(words, list) or not isinstance(index, dict):
@@ -75,12 +77,11 @@ class GloveWords:
 
 def word_vectors(name: str) -> WordVectors:
     """``hashed-WIDTH``, or ``glove:FOLDER`` for the published ones. Raises UserError on another name."""
-    family, _, rest = name.partition("-")
     if name.startswith("glove:"):
         return GloveWords(Path(name.removeprefix("glove:")).expanduser())
-    if family == "hashed" and rest.isdecimal() and int(rest) > 0:
-        return HashedWords(int(rest))
-    raise UserError(f"no word vectors are called {name!r}: choose hashed-WIDTH (say hashed-300) or glove:FOLDER")
+    if hashed := hashed_words(name):
+        return hashed
+    raise UserError(f"no word vectors are called {shown(name)}: choose hashed-WIDTH (say hashed-300) or glove:FOLDER")
 
 
 def read_words(caption: Caption, known: Callable[[str], bool], max_words: int) -> tuple[list[str], list[int], int]:
@@ -116,10 +117,12 @@ def _plain_pickle(path: Path) -> Any:
 
 
 def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
+    if not path.is_file():
+        raise UserError(f"{path}: missing; the evaluator's GloVe folder has our_vab_data.npy and two .pkl")
     try:
         return reader(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; the evaluator's GloVe folder has our_vab_data.npy and two .pkl") from error
+    except UserError:
+        raise
     # Damaged pickles raise nearly anything.
     except Exception as error:
-        raise UserError(f"{path}: not readable as plain data ({error})") from error
+        raise UserError(f"{path}: not readable as plain data ({reason(error)})") from error

@@ -22,10 +22,10 @@ class Normalizer(nn.Module):
         super().__init__()
         if mean.ndim != 1 or mean.shape != std.shape:
             raise UserError(f"statistics of shapes {list(mean.shape)} and {list(std.shape)}; expected [D] twice")
-        if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()):
-            raise UserError("statistics: mean and std must be finite and std positive; recompute them")
         self.register_buffer("mean", mean.float().clone())
         self.register_buffer("std", std.float().clone())
+        _check(self)
+        self.register_load_state_dict_post_hook(_check)
 
     @classmethod
     def from_arrays(cls, mean: NDArray, std: NDArray) -> Self:
@@ -39,3 +39,11 @@ class Normalizer(nn.Module):
     def denormalize(self, x: Tensor) -> Tensor:
         """Normalised features [..., D] -> raw."""
         return x * self.std + self.mean
+
+
+def _check(normalizer: Normalizer, *loaded: object) -> None:
+    mean, std = normalizer.mean, normalizer.std
+    if mean.is_meta:  # has no values yet
+        return
+    if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()):
+        raise UserError("statistics: mean and std must be finite and std positive; recompute them")

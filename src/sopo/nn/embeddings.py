@@ -7,18 +7,29 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sopo.errors import UserError
+
 
 def sinusoids(positions: int, width: int) -> Tensor:
     """[positions, width] float32: sines on even, cosines on odd columns, base 10000 (Vaswani et al.).
 
     Computed in float32 as the published tables are; a float64 table differs by up to 3e-5.
     """
+    table = torch.empty(positions, width)
+    if table.is_meta:  # its size alone is asked for
+        return table
     position = torch.arange(positions, dtype=torch.float32)[:, None]
     frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
-    table = torch.zeros(positions, width)
     table[:, 0::2] = torch.sin(position * frequency)
     table[:, 1::2] = torch.cos(position * frequency)
     return table
+
+
+def first_positions(positions: Tensor, count: int) -> Tensor:
+    """The first ``count`` rows of a table [P, W]; UserError if a model has fewer."""
+    if count > len(positions):
+        raise UserError(f"a sequence of {count}, above the {len(positions)} positions of this model; give shorter ones")
+    return positions[:count]
 
 
 class StepEmbedding(nn.Module):

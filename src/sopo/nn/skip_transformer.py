@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sopo.errors import UserError
-
 
 class SkipTransformer(nn.Module):
     """``layers`` (odd) transformer layers; each of the last half joins the matching output of the first half.
@@ -19,8 +17,7 @@ class SkipTransformer(nn.Module):
 
     def __init__(self, layer: Callable[[], nn.Module], layers: int, width: int) -> None:
         super().__init__()
-        if layers % 2 == 0:
-            raise UserError(f"layers is {layers}: a skip transformer has an odd number of them")
+        assert layers % 2 == 1, "the config has checked it"
         half = layers // 2
         self.input_blocks = nn.ModuleList(layer() for _ in range(half))
         self.middle_block = layer()

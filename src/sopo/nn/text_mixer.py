@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sopo.nn.embeddings import sinusoids
+from sopo.nn.embeddings import first_positions, sinusoids
 
 
 class TextMixer(nn.Module):
@@ -19,12 +19,12 @@ class TextMixer(nn.Module):
         self.mix = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.register_buffer("positions", sinusoids(512, width), persistent=False)
         if summary:
-            self.queries = nn.Parameter(torch.randn(summary, width) / width**0.5)
+            self.queries = nn.Parameter(nn.init.normal_(torch.empty(summary, width), std=width**-0.5))
             self.gather = nn.MultiheadAttention(width, heads, batch_first=True)
 
     def forward(self, tokens: Tensor, padding: Tensor) -> Tensor:
         """tokens [N, L, W], padding [N, L] (True = padding) -> [N, L or summary, W]."""
-        mixed = self.mix(tokens + self.positions[: tokens.shape[1]], src_key_padding_mask=padding)
+        mixed = self.mix(tokens + first_positions(self.positions, tokens.shape[1]), src_key_padding_mask=padding)
         if not hasattr(self, "queries"):
             return mixed
         queries = self.queries.expand(len(mixed), -1, -1)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch, Caption
-from sopo.errors import UserError
+from sopo.errors import UserError, reason
 from sopo.generators.generator import Generator
 from sopo.preference.base import Rankings
 
@@ -132,8 +132,7 @@ class PairStore:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> UserError:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return UserError(f"{self.path}: truncated or not a Parquet file ({reason}); mine the pairs again")
+        return UserError(f"{self.path}: truncated or not a Parquet file ({reason(error)}); mine the pairs again")
 
 
 def _in_memory(dtype: torch.dtype) -> torch.dtype:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from sopo.data.layout import read_array
 from sopo.errors import UserError
+from sopo.json_files import read_json
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import HUMANML3D, KIT
 from sopo.published.reading import read_tensor
@@ -51,10 +51,7 @@ def read_settings(path: Path, name: str) -> dict[str, Any] | None:
     file = path.parent / name
     if not file.is_file():
         return None
-    try:
-        settings = json.loads(file.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not readable as JSON ({error})") from error
+    settings = read_json(file)
     if not isinstance(settings, dict):
         raise UserError(f"{file}: expected an object of settings")
     return settings

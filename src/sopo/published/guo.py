@@ -8,10 +8,10 @@ from torch import Tensor
 
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.settings import CONTACTS, GuoConfig
-from sopo.pretrained import load_weights
 from sopo.published.beside import check_dataset, read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 from sopo.published.settings import Given
+from sopo.weights import load_weights
 
 PARTS = ("movement_encoder", "motion_encoder", "text_encoder")
 

@@ -12,10 +12,10 @@ from sopo.errors import UserError
 from sopo.generators.mdm import MDM
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
-from sopo.pretrained import load_weights
 from sopo.published.beside import check_dataset, read_settings, read_statistics
 from sopo.published.reading import read_checkpoint, tensors_of
 from sopo.published.settings import Given
+from sopo.weights import load_weights
 
 PREFIXES = {
     "embed_timestep.time_embed.": "embed_step.mlp.",

@@ -12,10 +12,10 @@ from sopo.errors import UserError
 from sopo.generators.mld import MLD
 from sopo.generators.settings import MLDConfig, MotionVAEConfig
 from sopo.motion.normalize import Normalizer
-from sopo.pretrained import load_weights
 from sopo.published.beside import check_dataset, read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 from sopo.published.settings import Given
+from sopo.weights import load_weights
 
 SOURCE = "weights of MLD"  # how errors call them where no file is known
 HEADS = 4  # of VAE and denoiser as released

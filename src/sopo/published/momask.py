@@ -14,10 +14,10 @@ from sopo.generators.length_estimator import LengthEstimator
 from sopo.generators.momask import MoMask
 from sopo.generators.settings import LengthEstimatorConfig, MoMaskConfig, RVQVAEConfig, TokenTransformerConfig
 from sopo.motion.normalize import Normalizer
-from sopo.pretrained import load_weights
 from sopo.published.beside import check_dataset, read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 from sopo.published.settings import Given
+from sopo.weights import load_weights
 
 Tensors = Mapping[str, Tensor]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from sopo.errors import UserError
-from sopo.pretrained import read_weights
+from sopo.weights import read_weights
 
 Tree = Mapping[str, Any]
 SUFFIXES = (".pt", ".pth", ".ckpt", ".tar", ".safetensors")

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sopo.nn.settings import Steps
+from sopo.settings import Settings
+
 System = Literal["mdm", "mld", "mld-star", "momask", "tmr", "guo"]  # whose checkpoints are read
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(Settings):
     """What the user says about a checkpoint."""
 
     dataset: Literal["humanml3d", "kit"] | None = None
@@ -19,7 +22,7 @@ class Given:
     """mean of the features it was trained under, .npy or .pt [D]; by default the one beside the checkpoint"""
     std: Path | None = None
     """their deviation, likewise"""
-    diffusion_steps: int | None = None
+    diffusion_steps: Steps | None = None
     """MDM: steps it was trained with; by default what args.json beside it says"""
     mask_frames: bool | None = None
     """MDM: whether attention is kept off the padding; likewise"""

@@ -9,10 +9,10 @@ from torch import Tensor
 from sopo.errors import UserError
 from sopo.matching.settings import TMRConfig
 from sopo.matching.tmr import TMR
-from sopo.pretrained import load_weights
 from sopo.published.beside import read_statistics
 from sopo.published.reading import Sizes, read_checkpoint, tensors_of
 from sopo.published.settings import Given
+from sopo.weights import load_weights
 
 PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
 WEIGHTS = "last_weights"

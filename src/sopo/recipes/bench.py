@@ -9,7 +9,7 @@ from typing import Any
 
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
-from sopo.folders import local_folder, read_config
+from sopo.folders import read_kind
 from sopo.matching.guo import GuoMatcher
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
@@ -77,7 +77,7 @@ def bench(
     Raises UserError before any work if a folder is missing or a cell was begun with other settings.
     """
     _check_independent(models)
-    kinds = [read_config(local_folder(folder))["kind"] for folder in models.generators]
+    kinds = [read_kind(folder) for folder in models.generators]
     if len(set(models.generators)) < len(kinds):
         raise UserError("generator: a folder is named twice")
     settings = {kind: TABLES[name](models, kind) for kind in dict.fromkeys(kinds)}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
 from sopo.evaluation.settings import ProtocolConfig
 from sopo.folders import CONFIG_FILE, local_folder
+from sopo.json_files import read_json
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import numpy_rng
@@ -199,10 +199,10 @@ class Grid:
         """What was measured of this very model under this protocol, if it was."""
         if not (cell / MEASURED).is_file() or not (local_folder(model) / CONFIG_FILE).is_file():
             return None
-        found: Mapping[str, Any] = json.loads((cell / MEASURED).read_text())
-        if any(found.get(key) != value for key, value in {**self.evaluation, "model": model_hash(model)}.items()):
+        found, wanted = read_json(cell / MEASURED), {**self.evaluation, "model": model_hash(model)}
+        if not isinstance(found, dict) or any(found.get(key) != value for key, value in wanted.items()):
             return None
-        return from_json(found["rows"])
+        return from_json(found.get("rows"), str(cell / MEASURED))
 
     def _table(self, cell: Path, model: Path) -> Table:
         table = self._measured(cell, model)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
-from sopo.folders import local_folder, read_config
+from sopo.folders import read_kind
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
@@ -26,6 +26,7 @@ from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
 from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward
 from sopo.rewards.reward import Reward
+from sopo.settings import shown
 
 GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD, MoMask.kind: MoMask}
 MATCHERS: dict[str, type[TMR] | type[GuoMatcher]] = {TMR.kind: TMR, GuoMatcher.kind: GuoMatcher}
@@ -109,7 +110,7 @@ def check_features(own: int, given: int, what: str) -> None:
 
 
 def _kind(folder: str | Path, known: Collection[str], what: str) -> str:
-    kind = str(read_config(local_folder(folder)).get("kind"))
+    kind = read_kind(folder)
     if kind not in known:
-        raise UserError(f"{folder}: holds a {kind!r}, not a {what} ({', '.join(known)})")
+        raise UserError(f"{folder}: holds a {shown(kind)}, not a {what} ({', '.join(known)})")
     return kind

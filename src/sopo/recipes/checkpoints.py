@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from sopo.corpus.settings import CorpusConfig
 from sopo.folders import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE
 from sopo.preference.settings import PreferenceConfig
-from sopo.pretrained import read_weights
 from sopo.recipes import presets
 from sopo.recipes.align import align
 from sopo.recipes.build import load_generator
@@ -32,6 +31,7 @@ from sopo.recipes.pretrain import (
     train_vae,
 )
 from sopo.training.settings import LoopConfig
+from sopo.weights import read_weights
 
 JUDGES_CORPUS = CorpusConfig(train=12000, val=64, test=64, seed=100, wrong_share=0.0, coarse_share=0.15)
 GENERATORS = ("mdm", "mld", "momask")

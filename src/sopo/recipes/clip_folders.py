@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from sopo.data.bodies import FAULTS, Array, faults, feature_faults, rotations_di
 from sopo.data.captions import texts_of
 from sopo.data.layout import FEATURES, SPLITS, MotionFolder, read_array
 from sopo.errors import UserError
+from sopo.json_files import read_json
 from sopo.motion.decode import decode_joints
 from sopo.motion.skeleton import SKELETONS, Skeleton
 from sopo.viewer.sheet import SheetClip
@@ -149,10 +149,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object; empty if there is none. UserError if the file is something else."""
     if not path.is_file():
         return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    value = read_json(path)
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object")
     return value

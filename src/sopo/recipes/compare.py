@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.evaluation.settings import ProtocolConfig
+from sopo.json_files import read_json
 from sopo.recipes.fingerprints import data_hash, files_hash, model_hash
 from sopo.recipes.record import environment
 from sopo.reports.comparison import Paired, paired
@@ -58,7 +58,7 @@ def compare(first: str, second: str) -> tuple[dict[str, Paired], tuple[str, str]
         ours, theirs = (_core(record[what]) for record in (record_a, record_b))
         if ours != theirs:
             raise UserError(f"{first} and {second} were measured with another {what}: their runs are no pairs")
-    return paired(a, b, from_json(record_a["rows"]).get(REAL)), (name_a, name_b)
+    return paired(a, b, from_json(record_a["rows"], first).get(REAL)), (name_a, name_b)
 
 
 def _core(value: dict[str, Any]) -> dict[str, Any]:
@@ -70,15 +70,10 @@ def _system(text: str) -> tuple[Row, str, dict[str, Any]]:
     path, _, row = text.rpartition(":")
     if Path(text).is_file() or not path:
         path, row = text, ""
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        table = from_json(record["rows"])
-        if not all(isinstance(record[what], dict) for what in PAIRING):
-            raise TypeError
-    except OSError as error:
-        raise UserError(f"{path}: not readable ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not a record of `sopo eval --out`; measure anew with this version") from error
+    record = read_json(Path(path))
+    if not isinstance(record, dict) or not all(isinstance(record.get(what), dict) for what in PAIRING):
+        raise UserError(f"{path}: not a record of `sopo eval --out`; measure anew with this version")
+    table = from_json(record.get("rows"), path)
     names = [name for name in table if name != REAL]
     if not row and len(names) != 1:
         raise UserError(f"{path}: holds {', '.join(names) or 'no system'}: name one of them, {path}:ROW")

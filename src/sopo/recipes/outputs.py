@@ -14,6 +14,7 @@ from sopo.errors import UserError
 from sopo.formats.bvh_write import write_bvh
 from sopo.formats.gltf_write import write_glb
 from sopo.formats.smpl_write import write_smpl
+from sopo.json_files import read_json
 from sopo.motion.skeleton import HUMANML3D, Skeleton
 from sopo.recipes.settings import check_formats
 from sopo.viewer.film import encoder
@@ -79,8 +80,8 @@ class Outputs:
     def add_captions(self) -> None:
         """Write what each motion shows, beside what the folder has told before."""
         try:
-            known = json.loads((self.folder / CAPTIONS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            known = read_json(self.folder / CAPTIONS)
+        except UserError:
             known = {}
         told = (known if isinstance(known, dict) else {}) | self._captions
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"

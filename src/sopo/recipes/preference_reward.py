@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sopo.batch import Caption, as_captions
 from sopo.data.layout import read_array
 from sopo.errors import UserError
 from sopo.evaluation.sources import as_features
+from sopo.json_files import read_json_lines, read_utf8
 from sopo.matching.tmr import TMR
 from sopo.motion.skeleton import skeleton_for_features
 from sopo.recipes.build import load_matcher
@@ -94,11 +95,11 @@ def read_choices(path: Path) -> Choices:
     if not path.is_file() or path.suffix not in (".csv", ".jsonl"):
         raise UserError(f"{path}: no such file, or another kind; expected a .csv or .jsonl of {', '.join(COLUMNS)}")
     captions, preferred, other = [], [], []
-    for number, row in _rows(path):
+    for where, row in _rows(path):
         if missing := [name for name in COLUMNS if not isinstance(row.get(name), str) or not row[name].strip()]:
-            raise UserError(f"{path}:{number}: no {missing[0]}; every line has {', '.join(COLUMNS)}")
+            raise UserError(f"{where}: no {missing[0]}; every line has {', '.join(COLUMNS)}")
         if row["preferred"] not in ("a", "b"):
-            raise UserError(f"{path}:{number}: preferred is {row['preferred']!r}: write a or b")
+            raise UserError(f"{where}: preferred is {row['preferred']!r}: write a or b")
         a, b = (path.parent / row[name] for name in ("motion_a", "motion_b"))
         captions.append(row["caption"])
         preferred.append(a if row["preferred"] == "a" else b)
@@ -115,24 +116,13 @@ def read_motions(paths: tuple[Path, ...], features: int) -> tuple[Tensor, Tensor
     return pad_sequence(motions, batch_first=True), torch.tensor([len(motion) for motion in motions])
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """(line number, its values) of every line that is not empty."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error})") from error
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each line stands, FILE:NUMBER, and its values."""
     if path.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines())
-        return [(reader.line_num, row) for row in reader]
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{number}: not readable as JSON ({error})") from error
+        reader = csv.DictReader(read_utf8(path).splitlines())
+        yield from ((f"{path}:{reader.line_num}", row) for row in reader)
+        return
+    for where, row in read_json_lines(path):
         if not isinstance(row, dict):
-            raise UserError(f"{path}:{number}: expected an object of {', '.join(COLUMNS)}")
-        rows.append((number, row))
-    return rows
+            raise UserError(f"{where}: expected an object of {', '.join(COLUMNS)}")
+        yield where, row

@@ -11,6 +11,7 @@ from typing import Any
 from accelerate import PartialState
 
 from sopo.errors import UserError
+from sopo.json_files import read_json
 from sopo.preference.pairs import first_difference
 from sopo.recipes.record import environment, write_json
 from sopo.training.loop import CHECKPOINT
@@ -30,10 +31,17 @@ def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:
         record[type(config).__name__] = dataclasses.asdict(config)
     path = folder / "run.json"
     if path.is_file() and next(folder.rglob(CHECKPOINT), None):
-        made, wanted = _fixed(json.loads(path.read_text())), _fixed(record)
+        made, wanted = _fixed(_read(path)), _fixed(record)
         refuse_others(path, made, {name: value for name, value in wanted.items() if name in made})
     if PartialState().is_main_process:
         write_json(path, {**record, "environment": environment()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: expected an object of settings; choose another --out or delete it")
+    return record
 
 
 def _fixed(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def _fixed(record: Mapping[str, Any]) -> dict[str, Any]:
 def claim(path: Path, settings: Mapping[str, Any]) -> None:
     """Write ``settings`` as JSON to ``path``; where they are written already, refuse others (``refuse_others``)."""
     if path.is_file():
-        refuse_others(path.parent, json.loads(path.read_text()), settings)
+        refuse_others(path.parent, _read(path), settings)
     else:
         write_json(path, dict(settings))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from sopo.corpus.settings import CorpusConfig
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
+from sopo.nn.settings import Width
 from sopo.recipes.presets import ALIGNMENT_CORPUS, LOOP_STABLE
+from sopo.settings import Natural, Positive, Range, Rate, Seed, Settings
 
 # The kinds of files that motions are written as; `sopo.recipes.outputs` has a writer for each.
 FORMATS = {
@@ -24,19 +26,18 @@ FORMATS = {
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(Settings):
     """Which clips of a data set become which kinds of files."""
 
     formats: tuple[str, ...] = ("bvh",)
     split: str | None = None  # None: all clips
     ids: tuple[str, ...] = ()  # these alone; empty: all of the split
-    most: int = 0  # clips, drawn by the seed; 0: all
-    seed: int = 0
+    most: Natural = 0  # clips, drawn by the seed; 0: all
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_formats(self.formats)
-        if self.most < 0 or self.seed < 0:
-            raise UserError(f"most is {self.most} and seed is {self.seed}: both must be 0 or more")
 
 
 def check_formats(formats: Iterable[str]) -> None:
@@ -46,73 +47,55 @@ def check_formats(formats: Iterable[str]) -> None:
 
 
 @dataclass(frozen=True)
-class QuickstartConfig:
+class QuickstartConfig(Settings):
     """The quickstart's budget; the defaults take about five minutes on two cores."""
 
     generator: Literal["mdm", "mld", "momask"] = "mdm"
-    train_clips: int = 3000
-    test_clips: int = 320
-    steps: int = 100
-    runs: int = 20
-    seed: int = 0
+    train_clips: Positive = 3000
+    test_clips: Positive = 320
+    steps: Positive = 100
+    runs: Positive = 20
+    seed: Seed = 0
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))
 
 
 @dataclass(frozen=True)
-class MineConfig:
+class MineConfig(Settings):
     """How to mine."""
 
-    K: int = 4  # samples a caption
-    captions: int = 0  # training captions, drawn at random; 0: all
+    K: Annotated[int, Range(2)] = 4  # samples a caption
+    captions: Natural = 0  # training captions, drawn at random; 0: all
     keep: Literal["pair", "all"] = "pair"  # of the K samples: best and worst, or all (for dpo-ranked)
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))
     half: bool = False  # keep features and latents in 16 bits: half the disk, an error of 5e-4 of their size
-    batch_size: int = 64  # captions at a time
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        least = {"K": 2, "captions": 0, "batch_size": 1, "seed": 0}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise UserError(f"{name} is {getattr(self, name)}: must be at least {value}")
-        if self.keep not in ("pair", "all"):
-            raise UserError(f"keep is {self.keep!r}: choose pair or all")
+    batch_size: Positive = 64  # captions at a time
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
-class BenchConfig:
+class BenchConfig(Settings):
     """The budget of a table; every cell has the same steps."""
 
-    steps: int = LOOP_STABLE["steps"]
-    seeds: tuple[int, ...] = (0, 1, 2)
-    runs: int = 20
+    steps: Positive = LOOP_STABLE["steps"]
+    seeds: tuple[Seed, ...] = (0, 1, 2)
+    runs: Positive = 20
     corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
     mining: MineConfig = field(default_factory=lambda: MineConfig(half=True))
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))  # of what is measured
 
     def __post_init__(self) -> None:
-        if not self.seeds or self.steps < 1 or self.runs < 1:
-            raise UserError("steps, runs and the number of seeds must be 1 or more")
+        super().__post_init__()
+        if not self.seeds:
+            raise UserError("seeds is empty: give one or more")
 
 
 @dataclass(frozen=True)
-class ChoicesConfig:
+class ChoicesConfig(Settings):
     """How to fit the head: all choices at once, as they are few."""
 
-    hidden: int = 64
-    steps: int = 300
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    held_out: float = 0.2  # share of the choices that measure it
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.hidden < 1 or self.steps < 1:
-            raise UserError(f"hidden is {self.hidden} and steps is {self.steps}: both must be at least 1")
-        if not 0 < self.learning_rate < 1 or self.weight_decay < 0:
-            raise UserError(
-                f"learning_rate is {self.learning_rate} and weight_decay is {self.weight_decay}: "
-                "the one lies between 0 and 1, the other is not negative"
-            )
-        if not 0 <= self.held_out < 1:
-            raise UserError(f"held_out is {self.held_out}: a share in [0, 1)")
+    hidden: Width = 64
+    steps: Positive = 300
+    learning_rate: Rate = 1e-3
+    weight_decay: Annotated[float, Range(0)] = 0.01
+    held_out: Annotated[float, Range(0, 1, "[)")] = 0.2  # share of the choices that measure it
+    seed: Seed = 0

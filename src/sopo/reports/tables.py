@@ -11,7 +11,7 @@ import rich
 from rich.table import Table as ConsoleTable
 from rich.text import Text
 
-from sopo.errors import UserError
+from sopo.errors import UserError, reason
 from sopo.reports.results import BETTER, REAL, Row, Stat, Table, apart, best_rows, pooled, relative_change
 
 __all__ = ["as_json", "as_markdown", "console_tables", "from_json", "pooled", "print_table"]
@@ -41,19 +41,22 @@ def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, Any]]:
     return {name: {column: cell(stat) for column, stat in row.items()} for name, row in table.items()}
 
 
-def from_json(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """What ``as_json`` gave, as values again; NaN where a number is not known."""
+def from_json(content: Any, source: str) -> Table:
+    """What ``as_json`` gave, as values again, NaN where a number is not known; UserError on anything else."""
 
     def number(value: float | None) -> float:
-        return math.nan if value is None else value
+        return math.nan if value is None else float(value)
 
-    return {
-        name: {
-            column: Stat(number(cell["mean"]), number(cell["ci"]), tuple(map(number, cell.get("runs", ()))))
-            for column, cell in row.items()
+    try:
+        return {
+            name: {
+                column: Stat(number(cell["mean"]), number(cell["ci"]), tuple(map(number, cell.get("runs", ()))))
+                for column, cell in row.items()
+            }
+            for name, row in content.items()
         }
-        for name, row in content.items()
-    }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{source}: not a table of means and intervals ({reason(error)}); measure again") from error
 
 
 def as_markdown(table: Mapping[str, Row], base: Bases = None) -> str:

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sopo.errors import UserError
-from sopo.pretrained import read_weights
 from sopo.text.encoder import TextEmbedding, TextEncoder, pad_tokens
+from sopo.weights import read_weights
 
 log = logging.getLogger(__name__)
 CHUNK = 64  # texts per call of the wrapped encoder

@@ -16,7 +16,15 @@ from sopo.text.encoder import TextEmbedding, TextEncoder, masked_mean, pad_token
 # As fastText: long enough to tell "left" from "lift", short enough to join "walk" and "walks".
 GRAMS = (3, 4, 5)
 MAX_TOKENS = 40
+MAX_WIDTH = 4096
 WORD = re.compile(r"\w+(?:'\w+)*")
+
+
+def hashed_words(name: str) -> HashedWords | None:
+    """The vectors called ``hashed-WIDTH``, None for another name."""
+    family, _, width = name.rpartition("-")
+    fits = family == "hashed" and width.isdecimal() and len(width) <= 4 and 8 <= int(width) <= MAX_WIDTH
+    return HashedWords(int(width)) if fits else None
 
 
 def split_words(text: str) -> list[str]:

@@ -33,7 +33,10 @@ def read_log(path: Path) -> list[dict[str, float]]:
     lines: list[dict[str, float]] = []
     for text in path.read_text().splitlines() if path.is_file() else []:
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
+            line = json.loads(text)
+        except ValueError:
             break
+        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+            break
+        lines.append(line)
     return lines

@@ -129,17 +129,18 @@ def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, co
         return 0
     state = load_checkpoint(path)
     own = dict(_moving_state(objective))
-    fits = state.keys() >= {"step", "model", "optimizer", "ema"} and {
-        name: value.shape for name, value in state["model"].items()
-    } == {name: value.shape for name, value in own.items()}
-    if not fits:
-        raise UserError(f"{path}: belongs to another model; choose another --out or delete it")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(state["model"][name])
-    optimizer.load_state_dict(state["optimizer"])
-    ema.load_state_dict(state["ema"])
-    return min(state["step"], config.steps)
+    try:
+        saved = {name: value.shape for name, value in state["model"].items()}
+        if saved != {name: value.shape for name, value in own.items()}:
+            raise ValueError("other tensors")
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(state["model"][name])
+        optimizer.load_state_dict(state["optimizer"])
+        ema.load_state_dict(state["ema"])
+        return min(int(state["step"]), config.steps)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: belongs to another model; choose another --out or delete it") from error
 
 
 def _mean_over_processes(accelerator: Accelerator, values: dict[str, Tensor]) -> dict[str, float]:

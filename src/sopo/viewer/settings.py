@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sopo.errors import UserError
+from sopo.settings import Positive, Seed, Settings
 
 
 @dataclass(frozen=True)
-class ViewConfig:
+class ViewConfig(Settings):
     """Which clips ``sopo data view`` shows."""
 
     split: str | None = None
@@ -17,11 +17,7 @@ class ViewConfig:
     """only clips with all these words in their id or captions"""
     only_warnings: bool = False
     """only clips with a warning; the whole folder is looked at"""
-    most: int = 600
+    most: Positive = 600
     """show at most so many, drawn by the seed; above 600 the motions lie in a folder beside the page"""
-    seed: int = 0
+    seed: Seed = 0
     """of the draw"""
-
-    def __post_init__(self) -> None:
-        if self.most < 1:
-            raise UserError(f"most is {self.most}; expected 1 or more")

@@ -11,13 +11,13 @@ All but "joints" may be left out, and an object of the 22 joints alone will do f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sopo.errors import UserError
+from sopo.json_files import read_json
 from sopo.motion.posture import AXES
 from sopo.motion.retarget import JointMapping
 from sopo.motion.skeleton import HUMANML3D
@@ -43,10 +43,7 @@ class Given:
 
 def read_mapping(path: Path) -> list[Given]:
     """The skeletons of a mapping file; UserError says which entry is wrong."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    entries = read_json(path)
     if not isinstance(entries, dict):
         raise UserError(f"{path}: expected an object, our joint -> their joint")
     skeletons = entries.get("skeletons", [{"joints": entries}])

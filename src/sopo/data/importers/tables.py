@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -16,6 +14,7 @@ from sopo.data.captions import CaptionLine, seconds
 from sopo.data.importers.names import Notes
 from sopo.data.importers.texts import parse_at, read_text
 from sopo.errors import UserError
+from sopo.json_files import parse_json
 
 TABLE, TABLE_SUFFIXES = "captions", (".json", ".csv", ".tsv")
 SPLIT_WORDS = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
@@ -50,10 +49,7 @@ def read_table(root: Path, files: Sequence[Path], notes: Notes) -> list[Entry]:
 
 def _json_rows(path: Path, notes: Notes) -> Iterator[tuple[str, Any]]:
     """``{name: ...}``, or a list of objects that have a name."""
-    try:
-        content = json.loads(read_text(path, notes), object_pairs_hook=_each_key_once)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    content = parse_json(read_text(path, notes), str(path))
     if isinstance(content, dict):
         yield from content.items()
         return
@@ -64,14 +60,6 @@ def _json_rows(path: Path, notes: Notes) -> Iterator[tuple[str, Any]]:
         if not isinstance(name, str):
             raise UserError(f"{path}: item {number} of the list needs a 'name' and 'captions'")
         yield name, item
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"{twice!r} stands there twice")
-    return content
 
 
 def _csv_rows(path: Path, notes: Notes) -> Iterator[tuple[str, Any]]:

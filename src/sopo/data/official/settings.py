@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sopo.errors import UserError
+from sopo.settings import Positive, Settings
 
 
 @dataclass(frozen=True)
-class BuildConfig:
+class BuildConfig(Settings):
     """How to build a data set from AMASS."""
 
     partial: bool = False
     """build what can be built where archives or motions are missing, instead of stopping"""
-    processes: int = 2
+    processes: Positive = 2
     """that read archives and encode clips side by side"""
-
-    def __post_init__(self) -> None:
-        if self.processes < 1:
-            raise UserError(f"processes is {self.processes}; expected 1 or more")
 
 
 @dataclass(frozen=True)

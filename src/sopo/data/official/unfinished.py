@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sopo.data.layout import FEATURES, JOINTS, TEXTS, clip_length
 from sopo.errors import UserError
+from sopo.json_files import read_json
 from sopo.motion.skeleton import Skeleton
 
 SETTINGS_FILE = "settings.json"
@@ -59,8 +60,8 @@ class Unfinished:
 
     def read(self, name: str) -> dict[str, Any]:
         """The object in a JSON file of ``write_json``; empty if there is none."""
-        with suppress(OSError, ValueError):
-            content = json.loads((self.root / name).read_text(encoding="utf-8"))
+        with suppress(UserError):
+            content = read_json(self.root / name)
             return content if isinstance(content, dict) else {}
         return {}
 
