@@ -5,6 +5,7 @@ A process of its own, for the memory that it may ask for is limited, and what it
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -79,7 +80,7 @@ def mutate_config(folder: Path, rng: random.Random) -> None:
     if what < 7:
         for _ in range(rng.choice((1, 1, 2))):
             entries, name = rng.choice(list(places(config)))
-            entries[name] = rng.choice(VALUES)
+            entries[name] = copy.deepcopy(rng.choice(VALUES))
     elif what == 7:
         entries, name = rng.choice(list(places(config)))
         del entries[name]
