@@ -80,7 +80,7 @@ def shown(value: object) -> str:
     """A value that a stranger chose, in one short line."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
-    short.maxlist = 3
+    short.maxlist = 4
     try:
         return short.repr(value)
     except ValueError:  # more digits than Python prints

@@ -61,7 +61,7 @@ def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Entry | Te
     problems = [f"missing {missing[:3]}"] * bool(missing)
     problems += [f"unexpected {shown(unexpected)}"] * bool(unexpected)
     problems += [
-        f"{name} is {list(found[name].shape)}, expected {list(expected[name].shape)}"
+        f"{name} is {shown(list(found[name].shape))}, expected {list(expected[name].shape)}"
         for name in both
         if tuple(found[name].shape) != tuple(expected[name].shape)
     ][:3]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sopo.errors import UserError
-from sopo.formats.npz import open_npz, parse_npy
+from sopo.formats.npz import open_npz, parse_npy, read_npy, read_npy_header
 
 
 def packed(**arrays: np.ndarray) -> io.BytesIO:
@@ -51,6 +51,23 @@ def test_arrays_that_are_not_asked_for_may_be_anything(tmp_path: Path) -> None:
             npz["labels"]
         with pytest.raises(UserError, match="no array 'trans'; it holds poses, labels"):
             npz["trans"]
+
+
+def test_files_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(6.0).reshape(2, 3))
+    values = read_npy(path)
+    values[0] = 0  # whoever reads an array may change it
+    with path.open("rb") as file:
+        assert read_npy_header(file, "a") == ((2, 3), False, np.dtype(float))
+    path.write_bytes(path.read_bytes()[:-1])
+    for strange, says in ((path, "truncated"), (tmp_path, "cannot be read"), (tmp_path / "b.npy", "no such file")):
+        with pytest.raises(UserError, match=says):
+            read_npy(strange)
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a hole: it takes no place on the disk
+    with pytest.raises(UserError, match="above 256 MiB"):
+        read_npy(path)
 
 
 @pytest.mark.parametrize("shape", ["(2000000000, 30000)", "(-2, -3)", "(2, 2)", "(2**9, 3)"])

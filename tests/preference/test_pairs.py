@@ -16,7 +16,7 @@ from sopo.errors import UserError
 from sopo.generators.mdm import MDM
 from sopo.preference.losses import plackett_luce_loss
 from sopo.preference.objective import PreferenceObjective
-from sopo.preference.pairs import PairStore, join_parts, write_part
+from sopo.preference.pairs import ENCODING, ORIGIN, SCHEMA, PairStore, join_parts, write_part
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 
@@ -126,6 +126,35 @@ def test_damage_is_one_line(path: Path, tmp_path: Path) -> None:
         PairStore(tmp_path / "gone.parquet")
     pq.write_table(pa.table({"row": [1]}), path)
     with pytest.raises(UserError, match=r"truncated|not a file of pairs"):
+        PairStore(path)
+
+
+def test_a_file_that_only_looks_like_pairs(path: Path, tmp_path: Path) -> None:
+    """Of a stranger: told by number, a few bytes stand for any amount; the rest would fail later, without a reason."""
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    origin = dict(table.schema.metadata)
+
+    def write(changes: dict[str, Any], metadata: dict[bytes, bytes] = origin, **encoding: Any) -> None:
+        changed = pa.Table.from_pylist([row | changes for row in rows], SCHEMA.with_metadata(metadata))
+        pq.write_table(changed, path, **(ENCODING | encoding))
+
+    write({})
+    PairStore(path)
+    for changes, metadata, encoding in (
+        ({}, origin, {"use_dictionary": True}),
+        ({}, {ORIGIN: b"[]"}, {}),
+        ({}, {ORIGIN: b"{}"}, {}),
+        ({}, {}, {}),
+        ({"scores": [1.0]}, origin, {}),
+        ({"caption": None}, origin, {}),
+        ({"tokens": None}, origin, {}),
+    ):
+        write(changes, metadata, **encoding)
+        with pytest.raises(UserError, match="not a file of pairs"):
+            PairStore(path)
+    write({}, {ORIGIN: b"{"})
+    with pytest.raises(UserError, match="its origin: not readable as JSON"):
         PairStore(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -87,6 +88,15 @@ def test_a_run_stops_at_a_bad_checkpoint(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="delete it to start anew"):
         fit(objective_of(), batches, settings(2), tmp_path)
-    save_checkpoint(path, STATE)
-    with pytest.raises(UserError, match="belongs to another model"):
-        fit(objective_of(), batches, settings(2), tmp_path)
+    sound = torch.load(io.BytesIO(whole), weights_only=True)
+    for wrong in (
+        STATE,
+        sound | {"model": 3},
+        sound | {"model": {}},
+        sound | {"optimizer": {"state": 1}},
+        sound | {"ema": {"x": 1}},
+        sound | {"step": "x"},
+    ):
+        save_checkpoint(path, wrong)
+        with pytest.raises(UserError, match="belongs to another model"):
+            fit(objective_of(), batches, settings(2), tmp_path)

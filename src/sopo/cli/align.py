@@ -12,6 +12,7 @@ import yaml
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
+from sopo.cli.yaml_files import load_yaml
 from sopo.errors import UserError
 from sopo.folders import read_kind
 from sopo.nn.settings import LoRAConfig
@@ -86,7 +87,7 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
 def _named_in(config: str | None) -> dict[str, Any]:
     """The top level of a YAML file; nothing of one that cannot be read, which is refused when the flags are parsed."""
     with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
-        values = yaml.safe_load(Path(config).read_text(encoding="utf-8")) if config else None
+        values = load_yaml(Path(config).read_text(encoding="utf-8")) if config else None
         return values if isinstance(values, dict) else {}
     return {}
 

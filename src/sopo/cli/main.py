@@ -79,7 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verb = chosen.load() if chosen else None
     if verb:
         given[words:words] = verb.before(given[words:])
-    flags = _parser(chosen, verb).parse_args(given)
+    parser = _parser(chosen, verb)
+    try:
+        flags = parser.parse_args(given)
+    except UnicodeDecodeError as error:
+        parser.error(f"a file of settings is not UTF-8 text ({error.reason} at byte {error.start})")
     assert verb  # the parser has refused, or answered --help, where no verb is named
     for depth in range(words):
         flags = flags[flags[LEVELS[depth]]]

@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentParser, Namespace, set_loader, set_parsing_settings
 
+from sopo.cli.yaml_files import load_yaml
 from sopo.errors import UserError
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
+set_loader("yaml", load_yaml, (yaml.YAMLError,))
 
 ConfigT = TypeVar("ConfigT")
 

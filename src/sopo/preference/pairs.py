@@ -21,6 +21,7 @@ from torch import Tensor
 from sopo.batch import Batch, Caption
 from sopo.errors import UserError, reason
 from sopo.generators.generator import Generator
+from sopo.json_files import parse_json
 from sopo.preference.base import Rankings
 
 ORIGIN = b"sopo.pairs"  # where the file's metadata say what it was mined from
@@ -60,21 +61,35 @@ class PairStore:
             raise UserError(f"{path}: no such file of pairs; `sopo pairs mine` writes one")
         try:
             self._file = pq.ParquetFile(self.path)
+            self.origin = self._read_origin()
             rows = self._file.read([name for name in SCHEMA.names if name not in SAMPLES])
+            self._take(rows)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
-        origin = (self._file.schema_arrow.metadata or {}).get(ORIGIN)
-        if origin is None or self._file.schema_arrow.names != SCHEMA.names or not rows.num_rows:
-            raise UserError(f"{path}: not a file of pairs as `sopo pairs mine` writes them")
-        self.origin: dict[str, Any] = json.loads(origin)
-        self.keys: list[str] = rows["key"].to_pylist()
-        tokens = rows["tokens"].to_pylist()
-        texts = zip(rows["caption"].to_pylist(), tokens, strict=True)
-        self.captions = [Caption(text, tuple(words)) for text, words in texts]
-        self.start, self.length = (rows[name].to_numpy() for name in ("start", "length"))
-        self.scores = np.array(rows["scores"].to_pylist(), dtype=np.float32)
         self.group = self._file.metadata.row_group(0).num_rows
         self._samples = lru_cache(maxsize=OPEN_GROUPS)(self._read)
+
+    def _read_origin(self) -> dict[str, Any]:
+        """What the file says it is, before a row of it is read."""
+        described, origin = self._file.schema_arrow, None
+        if described.names == SCHEMA.names and described.types == SCHEMA.types and _is_plain(self._file.metadata):
+            text = (described.metadata or {}).get(ORIGIN, b"null").decode("utf-8", "replace")
+            origin = parse_json(text, f"{self.path}: its origin")
+        if not isinstance(origin, dict) or "keep" not in origin:
+            raise self._strange()
+        return origin
+
+    def _take(self, rows: pa.Table) -> None:
+        if not rows.num_rows or any(column.null_count for column in rows.columns):
+            raise self._strange()
+        self.keys: list[str] = rows["key"].to_pylist()
+        texts = zip(rows["caption"].to_pylist(), rows["tokens"].to_pylist(), strict=True)
+        self.captions = [Caption(text, tuple(words)) for text, words in texts]
+        self.start, self.length = (rows[name].to_numpy() for name in ("start", "length"))
+        scores = rows["scores"].to_pylist()
+        if len({len(row) for row in scores}) > 1 or len(scores[0]) < 2:
+            raise self._strange()
+        self.scores = np.array(scores, dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -108,6 +123,9 @@ class PairStore:
             shape = (len(rows), len(rows[0]), generator.places(frames), *rows[0].shape[2:])
             x = torch.full(shape, generator.padding, dtype=_in_memory(rows[0].dtype))
             for place, row in zip(x, rows, strict=True):
+                if row.shape[1] > place.shape[1] or row.shape[2:] != place.shape[2:]:
+                    sizes = f"samples of {list(row.shape[1:])}, the generator's have {list(place.shape[1:])}"
+                    raise UserError(f"{self.path}: {sizes}; mine anew")
                 place[:, : row.shape[1]] = row
             return x.to(batch.motion.device)
 
@@ -118,11 +136,11 @@ class PairStore:
         group, place = divmod(row, self.group)
         table = self._samples(group)
         dtype, shape, chosen, between, rejected = (table[name][place].as_py() for name in SAMPLES)
-        parts = [chosen, between or b"", rejected] if ranking else [chosen, rejected]
         try:
+            parts = [chosen, between or b"", rejected] if ranking else [chosen, rejected]
             values = torch.frombuffer(bytearray(b"".join(parts)), dtype=DTYPES[dtype])
             return values.view(self.K if ranking else 2, *shape)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{self.path}: row {row} holds samples of another size than it says; mine anew") from error
 
     def _read(self, group: int) -> pa.Table:
@@ -131,8 +149,18 @@ class PairStore:
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
 
+    def _strange(self) -> UserError:
+        return UserError(f"{self.path}: not a file of pairs as `sopo pairs mine` writes them")
+
     def _damaged(self, error: Exception) -> UserError:
         return UserError(f"{self.path}: truncated or not a Parquet file ({reason(error)}); mine the pairs again")
+
+
+def _is_plain(described: pq.FileMetaData) -> bool:
+    """Whether values stand there one by one: where they are told by number, a few bytes stand for any amount."""
+    groups = (described.row_group(group) for group in range(described.num_row_groups))
+    columns = (group.column(column) for group in groups for column in range(group.num_columns))
+    return all(not column.has_dictionary_page for column in columns)
 
 
 def _in_memory(dtype: torch.dtype) -> torch.dtype:
