@@ -20,7 +20,7 @@ def test_quickstart(tmp_path: Path) -> None:
     results = json.loads((out / "results.json").read_text())
     for row in ("base", "aligned", "real"):
         assert results[row].keys() >= COLUMNS
-        assert all({"mean", "ci"} == cell.keys() for cell in results[row].values())
+        assert all({"mean", "ci"} <= cell.keys() for cell in results[row].values())
     assert results["seed"] == 0 and results["seconds"] > 0 and results["config"]["loop"]["steps"] == 2
     assert results["real"]["rule_accuracy"]["mean"] > 0.9
     assert results["real"]["FID"]["mean"] == pytest.approx(0, abs=1e-3)

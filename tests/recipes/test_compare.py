@@ -31,7 +31,7 @@ def test_a_record_says_what_was_measured_with_what(world: Any, records: tuple[Pa
     assert record["protocol"]["runs"] == 3 and record["sampling"]["steps"] == 2
     assert len(record["data"]["sha256"]) == len(record["evaluator"]["sha256"]) == 64
     assert len(record["systems"][str(world.generators["mdm"])]["generator"]) == 64
-    row = from_json(record["rows"])[str(world.generators["mdm"])]
+    row = from_json(record["rows"], "record")[str(world.generators["mdm"])]
     for stat in row.values():
         assert len(stat.runs) == 3 and sum(stat.runs) / 3 == pytest.approx(stat.mean)
 
@@ -50,7 +50,7 @@ def test_what_is_not_paired_is_refused_in_one_line(
     for pair, message in (
         ((records[0], tmp_path / "other.json"), "another protocol"),
         ((records[0], tmp_path / "old.json"), "not a record of `sopo eval --out`"),
-        ((records[0], tmp_path / "none.json"), "not readable"),
+        ((records[0], tmp_path / "none.json"), "cannot be read"),
         ((records[0], f"{records[1]}:nobody"), "no row 'nobody'"),
     ):
         with pytest.raises(SystemExit):
