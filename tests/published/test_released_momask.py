@@ -95,7 +95,7 @@ def compare_picks(
 
 def choice(io: Numbers) -> tuple[float, float]:
     """The temperature of a recorded generation, and its share of ids that a draw chooses from."""
-    return float(io["temperature"]), 1 - float(io["topk_filter_thres"])
+    return max(float(io["temperature"]), 1e-10), 1 - float(io["topk_filter_thres"])
 
 
 # The masked transformer ----------------------------------------------------------------------------------
