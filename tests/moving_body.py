@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from sopo.motion.kinematics import forward_kinematics
-from sopo.motion.skeleton import Skeleton
+from sopo.motion.skeleton import HUMANML3D, Skeleton
 
 MakeJoints = Callable[..., NDArray[np.float64]]
 
@@ -29,3 +29,25 @@ def make_joints(skeleton: Skeleton, frames: int = 24, seed: int = 0) -> NDArray[
 def _rest_pose(skeleton: Skeleton) -> NDArray[np.float64]:
     identity = torch.eye(3, dtype=torch.float64).expand(skeleton.num_joints, 3, 3)
     return forward_kinematics(identity, torch.zeros(3, dtype=torch.float64), skeleton).numpy()
+
+
+def walking(frames: int = 80, speed: float = 1.0) -> NDArray[np.float64]:
+    """Joints [T, 22, 3] in metres, Y up, at 20 fps: somebody walks ahead to +Z and holds the left hand out."""
+    joints = np.repeat(_rest_pose(HUMANML3D)[None], frames, axis=0)
+    time = np.arange(frames) / 20
+    for side, phase in (("left", 0.0), ("right", np.pi)):
+        hip, knee, ankle, foot = (HUMANML3D.joints.index(f"{side}_{part}") for part in ("hip", "knee", "ankle", "foot"))
+        swing = 0.4 * np.sin(5 * time + phase)
+        bend = 0.3 + 0.3 * np.cos(5 * time + phase)
+        joints[:, knee] = joints[:, hip] + 0.39 * _down(swing + bend / 2)
+        joints[:, ankle] = joints[:, knee] + 0.43 * _down(swing - bend / 2)
+        joints[:, foot] = joints[:, ankle] + (0, -0.05, 0.13)
+    elbow, wrist = (HUMANML3D.joints.index(f"left_{part}") for part in ("elbow", "wrist"))
+    joints[:, wrist] = joints[:, elbow] + (0.25, 0.05, 0.02)
+    joints[..., 1] -= joints[..., 1].min(axis=1, keepdims=True)
+    return joints + time[:, None, None] * (0, 0, speed)
+
+
+def _down(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[T] -> directions [T, 3], straight down at 0, ahead above it."""
+    return np.stack((np.zeros_like(angle), -np.cos(angle), np.sin(angle)), axis=-1)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from sopo.data.check import check_folder
 from sopo.data.dataset import MotionDataset
 from sopo.data.importers import folder as importing
 from sopo.data.importers.folder import import_folder
-from sopo.data.importers.mapping import read_mapping
 from sopo.data.importers.settings import ImportConfig
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
@@ -192,19 +192,42 @@ def test_existing_output_is_left_alone(source: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("[", "not readable"),
-        ("[]", "expected an object"),
-        (json.dumps(dict.fromkeys(HUMANML3D.joints, 3)), "must name"),
-        ("{}", "missing or unknown"),
-    ],
-)
-def test_bad_mappings_are_refused(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "mapping.json").write_text(content)
-    with pytest.raises(UserError, match=message):
-        read_mapping(tmp_path / "mapping.json")
+def test_its_own_mapping_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
+    first = import_folder(source, tmp_path / "1")
+    again = import_folder(source, tmp_path / "2", ImportConfig(mapping=str(tmp_path / "1/mapping.json")))
+    assert {part.joint_names for part in again.taken} == {"given"} and len(again.taken) == len(first.taken)
+    assert again.skipped == first.skipped
+    for path in (tmp_path / "1").rglob("*.*"):
+        if path.name != "import.json":
+            assert path.read_bytes() == (tmp_path / "2" / path.relative_to(tmp_path / "1")).read_bytes()
+
+
+def test_what_nobody_recognises_is_listed_to_be_filled_in(source: Path, tmp_path: Path) -> None:
+    for path in source.glob("*.bvh"):
+        path.write_text(re.sub(r"(right|left)_(hip|knee|ankle)", r"\2", path.read_text()))
+    with pytest.raises(UserError, match=r"out-mapping[.]json is a mapping to start from"):
+        import_folder(source, tmp_path / "out")
+    (entry,) = json.loads((tmp_path / "out-mapping.json").read_text())["skeletons"]
+    assert set(entry["joints"]) == set(HUMANML3D.joints) and not any(entry["joints"].values())
+    assert "no pair of legs" in entry["refused"] and entry["clips"] == ["a", "b", "c", "long", "short"]
+    joints = {ours: ours for ours in HUMANML3D.joints}
+    for part in ("hip", "knee", "ankle"):  # the reader tells joints of one name apart by numbers
+        joints |= {f"left_{part}": part, f"right_{part}": f"{part} 2"}
+    (tmp_path / "mapping.json").write_text(json.dumps({"skeletons": [{**entry, "joints": joints}]}))
+    summary = import_folder(source, tmp_path / "out", ImportConfig(mapping=str(tmp_path / "mapping.json")))
+    assert len(summary.taken) == 12
+
+
+def test_a_rest_pose_first_is_left_out_and_said(source: Path, tmp_path: Path, rest_pose: np.ndarray) -> None:
+    joints = np.repeat(rest_pose[None], 62, axis=0)
+    joints[1:, LEFT] += np.linspace(0.3, 0.8, 61)[:, None] * (0.9, 0.9, 0)
+    write_bvh(source / "b.bvh", joints, HUMANML3D)
+    (source / "b.txt").write_text("raises the left hand##0.05#3.05\n")
+    summary = import_folder(source, tmp_path / "out", ImportConfig(mirror=False))
+    (part,) = (part for part in summary.taken if part.source == "b")
+    assert part.start_s == 0.05 and part.frames == 60
+    assert "a rest pose before or after the motion is left out: b" in summary.notes
+    assert MotionFolder(tmp_path / "out").captions("b")[0].whole  # its seconds count from the file's start
 
 
 def test_real_motion_capture(shared: Path, tmp_path: Path) -> None:

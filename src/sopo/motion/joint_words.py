@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -88,8 +89,32 @@ def read_names(names: Sequence[str]) -> list[Label]:
     """A label for each name of a skeleton; ``other`` is the joint of the other side, -1 if there is none."""
     spelled = [words_of(name) for name in names]
     spelled = [words[_common(spelled) :] for words in spelled]
-    at = {tuple(words): index for index, words in reversed(list(enumerate(spelled)))}
-    return [_label(words, at) for words in spelled]
+    others = _others(spelled)
+    return [_label(words, other) for words, other in zip(spelled, others, strict=True)]
+
+
+def _others(spelled: Sequence[Sequence[str]]) -> list[int]:
+    """Joints whose names differ by the side alone; or by numbers too, if there are as many on either side."""
+    others = [-1] * len(spelled)
+    for plain in (False, True):
+        alike: defaultdict[tuple[str, ...], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for joint, words in enumerate(spelled):
+            side, rest = _sided(words)
+            if side and others[joint] < 0:
+                alike[tuple(word for word in rest if not (plain and word.isdigit()))][side].append(joint)
+        for sides in alike.values():
+            if len(sides["left"]) == len(sides["right"]):
+                for left, right in zip(sides["left"], sides["right"], strict=True):
+                    others[left], others[right] = right, left
+    return others
+
+
+def _sided(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The side that words name, and the words with its place marked; "" without one."""
+    at = next((index for index, word in enumerate(words) if word in _SIDES), None)
+    if at is None:
+        return "", tuple(words)
+    return _SIDES[words[at]], (*words[:at], "*", *words[at + 1 :])
 
 
 def words_of(name: str) -> list[str]:
@@ -125,17 +150,11 @@ def _common(spelled: Sequence[Sequence[str]]) -> int:
     return count
 
 
-def _label(words: Sequence[str], at: Mapping[tuple[str, ...], int]) -> Label:
-    side, other = "", -1
-    for index, word in enumerate(words):
-        if word in _SIDES:
-            for twin, meaning in _SIDES.items():
-                swapped = (*words[:index], twin, *words[index + 1 :])
-                if meaning != _SIDES[word] and swapped in at:
-                    side, other = _SIDES[word], at[swapped]
-    said = [word for word in words if word not in _SIDES]
-    tip = bool(_TIPS.intersection(said))
-    return Label(_parts(said, bool(side)), side, other, bool(_ASIDE.intersection(said)), tip, _kind(said))
+def _label(words: Sequence[str], other: int) -> Label:
+    side, said = _sided(words)
+    side = side if other >= 0 else ""
+    tip, aside = bool(_TIPS.intersection(said)), bool(_ASIDE.intersection(said))
+    return Label(_parts(said, bool(side)), side, other, aside, tip, _kind(said))
 
 
 def _parts(words: Sequence[str], sided: bool) -> Mapping[str, float]:

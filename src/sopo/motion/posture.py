@@ -24,38 +24,48 @@ _UNITS = (0.01, 1.0, 0.001, 0.0254, 0.1, 0.0254 / 0.45, 0.3048)
 _LEGS = 0.45, 1.15  # metres from hip to ankle, child or giant
 _PERSON = 0.82  # the same of most
 _STANDS = 0.75  # cosine of a body that stands with its axis
+_CLEAR = 0.9  # the same where nothing else speaks for the axis
+_WALKS = 3.0  # a vote of somebody who walks, as against one who may lie still
 _UPRIGHT = 0.6  # the same of an upright trunk
 _LOW = 0.45  # legs: the pelvis of somebody who lies or sits on the floor
 _RESTS = 0.9  # cosine with its axis of a rest pose that stands
 _AGREED = 0.7  # share of the votes that an axis needs
 _SINKS = 0.3  # legs by which feet go on sinking below their usual height: no floor, somebody crawls headfirst
-_TUMBLES = 150.0  # degrees a second that a trunk turns on average: cartwheels do 100, noise 300 and more
+_FLAT = 0.25  # legs by which the lowest joint of somebody who stays on a floor goes up and down
+_SPINS = 150.0  # degrees a second that a trunk turns on average; a series of somersaults does 260
+_ROUGH = 0.9  # change of that turn from frame to frame, as a share of it: somersaults have 0.6, noise 1 and more
 _TELLS = 0.08  # legs by which knees and toes lie ahead, or in a mirror image behind
+_KNEES_TELL = 0.04  # the same of knees alone
 
 
 @dataclass(frozen=True)
 class Signs:
     """What one clip shows, in its file's axes and unit. Lengths but ``leg`` are in legs.
 
-    trunk, legs: mean directions, pelvis to head and ankles to pelvis. leg: hip to ankle. ahead, square: as in
-    ``stance``. spin: degrees a second that the trunk turns, mean. For each of ``AXES`` as up: feet_lowest is the share
-    of frames in which no joint lies lower than the feet; pelvis and hands are usual heights above the lowest joint,
-    overhead that of the hands above the head; sinks: how far feet go below their usual height; roams: how far the
-    pelvis goes sideways.
+    trunk, legs: mean directions, pelvis to head and ankles to pelvis. leg: hip to ankle. ahead: how far knees and toes
+    lie before hips and ankles; toed: whether there are toes. square: as in ``stance``. spin: degrees a second that the
+    trunk turns, mean; rough: by how much of that the turn changes from frame to frame. For each of ``AXES`` as up:
+    upright and feet_lowest are the shares of frames in which the trunk goes up it, and in which no joint lies lower
+    than the feet; pelvis and hands are usual heights above the lowest joint, overhead that of the hands above the head;
+    sinks: how far feet go below their usual height; floor: how far the lowest joint goes up and down; roams: how far
+    the pelvis goes sideways.
     """
 
     trunk: Vector
     legs: Vector
     leg: float
     ahead: float
+    toed: bool
     square: float
     spin: float
+    rough: float
     upright: tuple[float, ...]
     feet_lowest: tuple[float, ...]
     pelvis: tuple[float, ...]
     hands: tuple[float, ...]
     overhead: tuple[float, ...]
     sinks: tuple[float, ...]
+    floor: tuple[float, ...]
     roams: tuple[float, ...]
 
     def along(self, axis: str) -> float:
@@ -73,6 +83,15 @@ class Signs:
         floor = axis == "y" or self.sinks[at] < _SINKS
         return floor and self.along(axis) > _STANDS and self.upright[at] > 0.5 and self.feet_lowest[at] > 0.6
 
+    def clear(self, axis: str) -> bool:
+        """Whether a clip that stands does so beyond doubt: straight up, and on feet that carry it, not on its hands."""
+        return self.along(axis) > _CLEAR and self.overhead[AXES.index(axis)] < 0
+
+    def on_floor(self, axis: str) -> bool:
+        """Whether a body that does not stand may have ``axis`` up: it keeps to a floor, or its trunk is upright."""
+        at = AXES.index(axis)
+        return self.floor[at] < _FLAT or self.upright[at] > 0.5
+
     def walks(self, axis: str) -> bool:
         """Whether somebody upright along ``axis`` also goes some way across it, as nobody does who lies along it."""
         return self.stands(axis) and self.roams[AXES.index(axis)] > 1.0
@@ -80,7 +99,7 @@ class Signs:
     def wrong_with(self, axis: str) -> str:
         """Why the clip is not to be believed with ``axis`` up, "" if it is: upright, or low as who lies or crawls."""
         at = AXES.index(axis)
-        if self.spin > _TUMBLES:
+        if self.spin > _SPINS and self.rough > _ROUGH:
             return f"its trunk turns by {self.spin:.0f} degrees a second on average: noise, no motion of a body"
         if self.upright[at] > 0.5 or self.pelvis[at] < _LOW or self.hands[at] < _LOW / 2:
             return ""
@@ -88,15 +107,17 @@ class Signs:
         return f"its trunk leans by {lean:.0f} degrees from {axis} up, over legs that stand: --up {axis} takes it so"
 
 
-def read_signs(joints: Joints, fps: float) -> Signs:
-    """Joints [T, 22, 3] in any axes and unit -> what they show."""
+def read_signs(joints: Joints, fps: float, toed: bool = True) -> Signs:
+    """Joints [T, 22, 3] in any axes and unit -> what they show; ``toed``: whether the feet are known."""
     ankles, feet = stance.pair(HUMANML3D, "ankle"), list(HUMANML3D.feet)
     head, wrists = HUMANML3D.joints.index("head"), stance.pair(HUMANML3D, "wrist")
     leg = max(stance.leg_length(joints, HUMANML3D), 1e-12)
     trunk = stance.trunk_direction(joints, HUMANML3D)
     legs = joints[:, 0] - joints[:, ankles].mean(axis=1)
     legs /= np.maximum(np.linalg.norm(legs, axis=-1, keepdims=True), 1e-12)
-    turned = np.arccos(np.clip((trunk[1:] * trunk[:-1]).sum(axis=-1), -1, 1))
+    turned = np.diff(trunk, axis=0)
+    turns = float(np.linalg.norm(turned, axis=-1).mean()) if len(turned) else 0.0
+    jolts = float(np.linalg.norm(np.diff(turned, axis=0), axis=-1).mean()) if len(turned) > 1 else 0.0
     heights = np.concatenate((joints, -joints), axis=-1) / leg  # [T, 22, 6], over each of AXES
     floor, soles = heights.min(axis=1), heights[:, feet].min(axis=1)
     spread = np.ptp(joints[:, 0], axis=0) / leg
@@ -104,48 +125,78 @@ def read_signs(joints: Joints, fps: float) -> Signs:
         trunk=_vector(trunk),
         legs=_vector(legs),
         leg=leg,
-        ahead=float(stance.ahead(joints, HUMANML3D).mean()) / leg,
+        ahead=_ahead(joints, trunk + legs, toed) / leg,
+        toed=toed,
         square=float(stance.squareness(joints, HUMANML3D).mean()),
-        spin=float(np.degrees(turned.mean())) * fps if len(turned) else 0.0,
+        spin=float(np.degrees(turns)) * fps,
+        rough=jolts / max(turns, 1e-12),
         upright=_floats((np.concatenate((trunk, -trunk), axis=-1) > _UPRIGHT).mean(axis=0)),
         feet_lowest=_floats((soles <= floor + 0.02).mean(axis=0)),
         pelvis=_floats(np.median(heights[:, 0] - floor, axis=0)),
         hands=_floats(np.median(heights[:, wrists].min(axis=1) - floor, axis=0)),
         overhead=_floats(np.median(heights[:, wrists].mean(axis=1) - heights[:, head], axis=0)),
         sinks=_floats(np.median(soles, axis=0) - np.percentile(soles, 5, axis=0)),
+        floor=_floats(np.ptp(np.percentile(floor, (5, 95), axis=0), axis=0)),
         roams=_floats(np.array([np.delete(spread, at % 3).max() for at in range(6)])),
     )
 
 
-def settle_up(clips: Sequence[Signs], rest: Signs | None) -> tuple[str, str]:
-    """The axis that is up by a skeleton's clips and its rest pose, and a doubt; the axis is "" if nothing settles it.
+def _ahead(joints: Joints, upwards: NDArray[np.floating], toed: bool) -> float:
+    """How far knees lie before the line from hip to ankle, and toes before ankles, in the mean of frames and sides.
+
+    As ``stance.ahead``, but a trunk that is bent does not turn ahead into down: legs say too where up is.
+    """
+    hips, knees, ankles = (joints[:, stance.pair(HUMANML3D, part)] for part in ("hip", "knee", "ankle"))
+    facing = np.cross(hips[:, 0] - hips[:, 1], upwards)
+    facing /= np.maximum(np.linalg.norm(facing, axis=-1, keepdims=True), 1e-12)
+    forward = knees - (hips + ankles) / 2
+    if toed:
+        forward = forward + joints[:, list(HUMANML3D.balls)] - ankles
+    return float(np.einsum("tsx,tx->t", forward, facing).mean()) / 2
+
+
+@dataclass(frozen=True)
+class Up:
+    """The axis that is up, "" if nothing settles it; ``sure`` if nobody who lies could look so; a doubt, or ""."""
+
+    axis: str
+    sure: bool
+    doubt: str = ""
+
+
+def settle_up(clips: Sequence[Signs], rest: Signs | None) -> Up:
+    """Which axis is up by a skeleton's clips and its rest pose.
 
     Clear stands count more. Where clips stand along another axis than the rest pose, one of them has to walk.
     """
     resting = rest.longest if rest and rest.along(rest.longest) > _RESTS else ""
     votes = dict.fromkeys(AXES, 0.0)
     for clip in clips:
-        if clip.stands(clip.longest):
-            votes[clip.longest] += clip.along(clip.longest) - sorted(map(clip.along, AXES))[-2]
+        if clip.stands(clip.longest) and (clip.longest in ("y", resting) or clip.clear(clip.longest)):
+            margin = clip.along(clip.longest) - sorted(map(clip.along, AXES))[-2]
+            votes[clip.longest] += margin * (_WALKS if clip.walks(clip.longest) else 1.0)
     lines = {axis: votes[axis] + votes[opposite(axis)] for axis in AXES}
     most = max(AXES, key=lambda axis: (lines[axis], votes[axis]))
     if not lines[most]:
-        said = f"nobody stands upright in its clips: its rest pose alone says that {resting} is up (--up)"
-        return resting, said if resting else "nobody stands upright in its clips, so which axis is up? give --up"
+        if resting and all(clip.on_floor(resting) for clip in clips):
+            said = f"nobody stands upright in its clips: its rest pose alone says that {resting} is up (--up)"
+            return Up(resting, False, said)
+        return Up("", False, "nobody stands upright in its clips, so which axis is up? give --up")
     if lines[most] <= _AGREED * sum(votes.values()):
-        most = resting if votes.get(resting) else ""
-        return most, "" if most else "its clips stand along different axes: give --up, or import them apart"
+        if votes.get(resting):
+            return Up(resting, True)
+        return Up("", False, "its clips stand along different axes: give --up, or import them apart")
     if resting == opposite(most):
-        return resting, ""
-    if resting not in ("", most) and not any(clip.walks(most) for clip in clips):
-        return "", f"its clips stand along {most}, its rest pose along {resting}: do they lie? give --up"
-    return most, "" if most == "y" else f"{most} is up by how its clips stand (--up)"
+        return Up(resting, True)
+    walked = any(clip.walks(most) for clip in clips)
+    if resting not in ("", most) and not walked:
+        return Up("", False, f"its clips stand along {most}, its rest pose along {resting}: do they lie? give --up")
+    return Up(most, walked or resting == most, "" if most == "y" else f"{most} is up by how its clips stand (--up)")
 
 
 def flips(clip: Signs, up: str) -> bool:
     """Whether a clip of a skeleton stands the other way up than the rest: written so, for its hands do not carry it."""
-    other = opposite(up)
-    return clip.stands(other) and clip.overhead[AXES.index(other)] < 0
+    return clip.stands(opposite(up)) and clip.overhead[AXES.index(opposite(up))] < 0
 
 
 def settle_unit(leg: float) -> tuple[float, str]:
@@ -156,10 +207,11 @@ def settle_unit(leg: float) -> tuple[float, str]:
     return _PERSON / leg, f"legs are {leg:.3g} units long, which suits no unit in use: taken for {_PERSON} m (--unit)"
 
 
-def is_reversed(clips: Sequence[Signs], usual: bool | None = None) -> bool:
-    """Whether left and right are exchanged: knees and toes point backwards; ``usual`` where they do not tell."""
+def is_reversed(clips: Sequence[Signs]) -> bool | None:
+    """Whether left and right are exchanged: knees and toes point backwards; None if they do not tell."""
     ahead = float(np.mean([clip.ahead for clip in clips]))
-    return ahead < 0 if usual is None or abs(ahead) > _TELLS else usual
+    tells = _TELLS if all(clip.toed for clip in clips) else _KNEES_TELL
+    return ahead < 0 if abs(ahead) > tells else None
 
 
 def opposite(axis: str) -> str:

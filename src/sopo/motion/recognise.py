@@ -34,13 +34,14 @@ class Body:
     """weights: our joint -> the clip's joints whose weighted mean it is; none for a foot that is put on the sole.
 
     told: by "names" or the "tree". sided: whether names tell left from right, which else may have to be exchanged.
-    doubts: a line each.
+    doubts: a line each. beast: joints such as tails, which people have in costume alone.
     """
 
     weights: Mapping[str, Mapping[str, float]]
     told: str
     sided: bool
-    doubts: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    beast: tuple[str, ...] = ()
 
 
 def recognise(names: Sequence[str], parents: Sequence[int], positions: NDArray[np.float64]) -> Body:
@@ -76,7 +77,10 @@ class _Finder:
             weights |= {f"{side}_{part}": {joint: 1.0} for part, joint in joints.items()}
         told = "names" if any(self.labels[joint].parts for joint in limbs[0].values()) else "tree"
         named = {ours: self._named(theirs) for ours, theirs in weights.items()}
-        return Body(named, told, self.sided, self._doubts(limbs[0], told))
+        return Body(named, told, self.sided, self._doubts(limbs[0], told), self._of_kind("animal"))
+
+    def _of_kind(self, kind: str) -> tuple[str, ...]:
+        return tuple(name for name, label in zip(self.names, self.labels, strict=True) if label.kind == kind)
 
     def _named(self, weights: Weights) -> dict[str, float]:
         return {self.names[joint]: share for joint, share in weights.items()}
@@ -162,10 +166,11 @@ class _Finder:
         return (f"names and tree disagree: {taken} (--mapping)",) if against else ()
 
     def _what_is_missing(self, parts: Parts) -> str:
-        kinds = [label.kind for label in self.labels]
         shown = ", ".join(self.names[:8]) + (" ..." if len(self.names) > 8 else "")
         for kind, what in (("finger", "only hands"), ("face", "only a face")):
-            if kinds.count(kind) > 0.4 * len(kinds):
-                return f"{what}, no body: {kinds.count(kind)} of {len(kinds)} joints are of it ({shown})"
+            if len(found := self._of_kind(kind)) > 0.4 * len(self.names):
+                return f"{what}, no body: {len(found)} of {len(self.names)} joints are of it ({shown})"
+        if beast := self._of_kind("animal"):
+            return f"an animal, by its {beast[0]}: only people are taken"
         limb = "legs" if parts == _LEG else "arms"
         return f"no pair of {limb} ({', '.join(parts)}) found among the joints {shown}; give a mapping file"

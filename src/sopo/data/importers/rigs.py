@@ -11,7 +11,7 @@ import numpy as np
 from sopo.data.importers.mapping import Given, choose
 from sopo.errors import UserError
 from sopo.motion.clip import Clip
-from sopo.motion.posture import Signs, flips, is_reversed, opposite, read_signs, settle_unit, settle_up
+from sopo.motion.posture import Signs, Up, flips, is_reversed, opposite, read_signs, settle_unit, settle_up
 from sopo.motion.recognise import Body, recognise
 from sopo.motion.retarget import JointMapping, on_body
 from sopo.motion.skeleton import HUMANML3D
@@ -80,9 +80,10 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
     if given and meant is None:
         return Unread(f"no skeleton of the mapping file fits its joints {', '.join(clip.names[:8])} ...", clip.names)
     try:
-        body = Body(meant.joints, "given", True, ()) if meant else recognise(clip.names, clip.parents, few.positions)
+        body = Body(meant.joints, "given", True) if meant else recognise(clip.names, clip.parents, few.positions)
     except UserError as error:
         return Unread(str(error), clip.names)
+    toed = bool(body.weights["left_foot"])
     bones = few.positions - few.positions[:, [max(parent, 0) for parent in clip.parents]]
     resting = clip.at_rest()
     return Look(
@@ -92,8 +93,8 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
         clip.up,
         clip.unit,
         body,
-        read_signs(on_body(few, body.weights), clip.fps / step),
-        read_signs(on_body(resting, body.weights), clip.fps) if resting else None,
+        read_signs(on_body(few, body.weights), clip.fps / step, toed),
+        read_signs(on_body(resting, body.weights), clip.fps, toed) if resting else None,
         meant,
     )
 
@@ -101,13 +102,13 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
 def settle(looks: Mapping[str, Look], up: str | None, unit: float | None) -> list[Rig]:
     """Skeletons of the clips (by name), each settled or refused; ``up`` and ``unit`` overrule what is found."""
     rigs = _grouped(looks)
-    for rig in rigs:
+    found = [settle_up(rig.signs, rig.first.rest) for rig in rigs]
+    for rig, own in zip(rigs, found, strict=True):
         rig.up = up or (rig.first.given and rig.first.given.up) or rig.first.up or ""
         if not rig.up:
-            rig.up, doubt = settle_up(rig.signs, rig.first.rest)
-            rig.doubts += [doubt] if doubt else []
-    for rig in rigs:
-        rig.up = rig.up or _borrowed(rig, rigs)
+            told = own if own.sure else _borrowed(rig, rigs, found) or own
+            rig.up = told.axis
+            rig.doubts += [told.doubt] if told.doubt else []
     settled = [part for rig in rigs for part in _parted(rig, up)]
     for rig in settled:
         _settle(rig, up, unit)
@@ -129,20 +130,27 @@ def _grouped(looks: Mapping[str, Look]) -> list[Rig]:
     return [rig for group in alike.values() for rig in group]
 
 
-def _borrowed(rig: Rig, others: Sequence[Rig]) -> str:
-    """The axis on which other actors of the same joints agree."""
-    found = {other.up for other in others if other.up and other.first.names == rig.first.names and other is not rig}
-    return found.pop() if len(found) == 1 else ""
+def _borrowed(rig: Rig, rigs: Sequence[Rig], found: Sequence[Up]) -> Up | None:
+    """What is sure of other actors with the same joints, if they agree."""
+    sure = {up.axis: up for other, up in zip(rigs, found, strict=True) if up.sure and _named(other) == _named(rig)}
+    return next(iter(sure.values())) if len(sure) == 1 else None
+
+
+def _named(rig: Rig) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return rig.first.names, rig.first.parents
 
 
 def _parted(rig: Rig, up: str | None) -> list[Rig]:
     """Those of its clips apart that stand the other way up, or are mirror images of the others."""
     free = not (up or rig.first.up or (rig.first.given and rig.first.given.up))
     parts: dict[tuple[bool, bool], Rig] = {}
-    usual = is_reversed([look.signs for look in rig.looks.values()])
+    usual = is_reversed(rig.signs)
+    if usual is None and not rig.first.body.sided:
+        rig.refused = "neither names nor knees and toes tell left from right; give a mapping file"
     for name, look in rig.looks.items():
         flipped = free and bool(rig.up) and flips(look.signs, rig.up)
-        exchanged = is_reversed([look.signs], usual)
+        exchanged = is_reversed([look.signs])
+        exchanged = bool(usual) if exchanged is None else exchanged
         part = parts.setdefault((flipped, exchanged), replace(rig, looks={}, doubts=list(rig.doubts), strays={}))
         part.looks[name] = look
         part.mirrored = exchanged
@@ -156,8 +164,9 @@ def _parted(rig: Rig, up: str | None) -> list[Rig]:
 def _settle(rig: Rig, up: str | None, unit: float | None) -> None:
     given = rig.first.given
     if not rig.up:
-        rig.refused = rig.doubts.pop()
-    elif np.median([clip.square for clip in rig.signs]) < _CROSSED:
+        beast = rig.first.body.beast
+        rig.refused = f"an animal, by its {beast[0]}: only people are taken" if beast else rig.doubts.pop()
+    elif not rig.refused and np.median([clip.square for clip in rig.signs]) < _CROSSED:
         rig.refused = "left and right of the arms are those of the legs exchanged; give a mapping file"
     rig.unit = unit or (given and given.unit) or rig.first.unit or 0.0
     if not rig.unit:
