@@ -11,25 +11,25 @@ from typing import Any, Literal
 import yaml
 from jsonargparse import Namespace
 
-from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from, flat
+from sopo.cli.parser import GENERATOR, REWARD, Parser, Verb, add_config, add_path, config_from, flat
 from sopo.cli.yaml_files import load_yaml
 from sopo.errors import UserError
 from sopo.folders import read_kind
 from sopo.nn.settings import LoRAConfig
 from sopo.preference.settings import PreferenceConfig
-from sopo.recipes.presets import LOOP_STABLE, LOOP_STABLE_OF, PRESETS, stable
+from sopo.recipes.presets import LOOP_STABLE, PRESETS, aligning
 from sopo.training.settings import LoopConfig
 
 
 def add_run(parser: Parser, loop: dict[str, Any]) -> None:
     """The flags of a run: everything but where its result goes."""
-    add_path(parser, "--generator", "folder of the generator to align")
+    add_path(parser, "--generator", f"the generator to align: {GENERATOR}")
     add_path(parser, "--data", "folder in the HumanML3D layout")
     parser.add_argument(
         "--reward",
         type=str,
         default=None,
-        help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical; sft and the mined pairs need none",
+        help=f"{REWARD}; sft and the mined pairs need none",
     )
     parser.add_argument(
         "--pairs", type=Path, default=None, help="file of `sopo pairs mine`, for dpo, dpo-ranked and modipo"
@@ -75,12 +75,12 @@ def preset_flags(arguments: Sequence[str]) -> list[str]:
         before.add_argument(f"--{name}")
     given = vars(before.parse_known_args(arguments)[0])
     given = _named_in(given["config"]) | {name: value for name, value in given.items() if value is not None}
-    preset, generator = given.get("preset", "stable"), given.get("generator")
-    row = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
-    if preset == "stable" and generator:
+    preset, kind = given.get("preset", "stable"), ""
+    if generator := given.get("generator"):
         with suppress(UserError):  # a folder that is none is refused where it is loaded
             kind = read_kind(str(generator))
-            row = stable(kind, str(given.get("method", "sopo"))) | LOOP_STABLE_OF.get(kind, {})
+    known = isinstance(preset, str) and preset in PRESETS  # the parser refuses others
+    row = aligning(preset, kind, str(given.get("method", "sopo"))) if known else {}
     return [f"--{name}={'null' if value is None else value}" for name, value in flat(row).items()]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from sopo.cli.parser import Parser, Verb, add_config, config_from
+from sopo.cli.parser import GENERATOR, Parser, Verb, add_config, config_from
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.evaluation.settings import ProtocolConfig
@@ -18,7 +18,7 @@ def _prepare(parser: Parser) -> None:
     parser.add_argument(
         "--evaluator", type=Path, default=None, help="folder of the evaluator (never the reward that was optimised)"
     )
-    parser.add_argument("--generator", type=Path, nargs="*", default=[], help="folders of generators")
+    parser.add_argument("--generator", type=Path, nargs="*", default=[], help=f"generators: {GENERATOR}")
     parser.add_argument("--motions", type=Path, nargs="*", default=[], help="motions of other systems")
     parser.add_argument(
         "--motions_are",
@@ -57,15 +57,16 @@ def _run(flags: Namespace) -> None:
         if getattr(flags, name) is None:
             raise UserError(f"give --{name} FOLDER (or --compare FILE FILE)")
     from sopo.recipes.compare import evaluation_record
-    from sopo.recipes.evaluate import measure_files
+    from sopo.recipes.evaluate import measure_systems
     from sopo.recipes.record import write_json
     from sopo.reports.published import published_figures
     from sopo.reports.tables import as_json, print_table
 
     protocol, sampling = config_from(flags, ProtocolConfig), config_from(flags, Sampling, "sampling")
-    paths = (flags.generator, flags.motions, flags.data, flags.split, flags.evaluator)
-    table = measure_files(*paths, sampling, protocol, flags.motions_are)
-    print_table(table, base=str([*flags.generator, *flags.motions][0]))
+    generators, motions = ({str(path): path for path in given} for given in (flags.generator, flags.motions))
+    where = (flags.data, flags.split, flags.evaluator, sampling, protocol)
+    table = measure_systems(generators, motions, *where, flags.motions_are)
+    print_table(table, base=next(iter([*generators, *motions])))
     published = {}
     if flags.published:
         print("published: figures of the systems' own papers, not measured here")
@@ -73,7 +74,7 @@ def _run(flags: Namespace) -> None:
         print_table(figures)
         published = {"published": as_json(figures)}
     if flags.out:
-        write_json(flags.out, evaluation_record(table, *paths, sampling, protocol) | published)
+        write_json(flags.out, evaluation_record(table, flags.generator, flags.motions, *where) | published)
 
 
 def _compare(first: str, second: str) -> None:

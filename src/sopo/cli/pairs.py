@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
+from sopo.cli.parser import GENERATOR, REWARD, Parser, Verb, add_config, add_path, config_from
 from sopo.recipes.settings import MineConfig
 
 
 def _prepare(parser: Parser) -> None:
-    add_path(parser, "--generator", "folder of the pretrained generator, the one to be aligned later")
+    add_path(parser, "--generator", f"the pretrained generator, the one to be aligned later: {GENERATOR}")
     add_path(parser, "--data", "folder in the HumanML3D layout")
-    parser.add_argument(
-        "--reward", type=str, required=True, help="a reward's folder, 'physical', or 0.7*FOLDER + 0.3*physical"
-    )
+    parser.add_argument("--reward", type=str, required=True, help=REWARD)
     add_path(parser, "--out", "Parquet file for the pairs", default="runs/pairs.parquet")
     add_config(parser, MineConfig)
 

@@ -17,6 +17,10 @@ from sopo.errors import UserError
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 set_loader("yaml", load_yaml, (yaml.YAMLError,))
 
+# What a flag for a generator or a reward takes.
+GENERATOR = "a folder, or your own as module:factory, or module:factory@FOLDER for one that was saved"
+REWARD = "a folder, 'physical', your own as module:function, or a sum 0.7*FOLDER + 0.3*physical"
+
 ConfigT = TypeVar("ConfigT")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from sopo.cli.files import add_formats, show_files
-from sopo.cli.parser import Parser, Verb, add_path, config_from
+from sopo.cli.parser import GENERATOR, Parser, Verb, add_path, config_from
 from sopo.diffusion.settings import Sampling
 
 
 def _prepare(parser: Parser) -> None:
     parser.add_argument("captions", nargs="+", type=str, help="what the motions should show")
-    add_path(parser, "--generator", "folder of a generator", default="shipped/mdm")
+    add_path(parser, "--generator", GENERATOR, default="shipped/mdm")
     add_path(parser, "--out", "folder for the motions", default="runs/sample")
     parser.add_argument(
         "--seconds", type=float, default=None, help="duration of each motion (default: as estimated, or 3.2)"

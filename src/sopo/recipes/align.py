@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,17 @@ from sopo.preference.pairs import PairStore
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws, derive_seed, numpy_rng
 from sopo.recipes.batches import pair_batches, training_batches
-from sopo.recipes.build import build_objective, load_dataset, load_generator, load_reward
-from sopo.recipes.fingerprints import data_hash, model_hash
+from sopo.recipes.build import (
+    DataSource,
+    GeneratorSource,
+    RewardSource,
+    build_objective,
+    load_dataset,
+    load_generator,
+    load_reward,
+    saved_from,
+)
+from sopo.recipes.fingerprints import data_hash, label, model_hash
 from sopo.recipes.record import save_model
 from sopo.recipes.resume import write_run
 from sopo.rewards.reward import Reward
@@ -54,9 +64,9 @@ class Alignment:
 
 
 def align(
-    data: Path,
-    generator: Path,
-    reward: str | Path | None,
+    data: DataSource,
+    generator: GeneratorSource,
+    reward: RewardSource | None,
     out: Path,
     preference: PreferenceConfig,
     loop: LoopConfig,
@@ -64,7 +74,7 @@ def align(
     lora: LoRAConfig = ALL_WEIGHTS,
     rounds: int = 1,
 ) -> Generator:
-    """Fine-tune the generator saved in ``generator``; the result is saved in ``out``, its log in ``out/run``.
+    """Fine-tune a copy of ``generator``; the result is saved in ``out``, its log in ``out/run``.
 
     reward: of the methods that sample the policy, which alone need one.
     pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
@@ -85,7 +95,7 @@ def align(
         fixed = {"rounds": rounds, "steps": loop.steps} if rounds > 1 else {}
         made = dataclasses.replace(made, spent=made.spent + before, settings=made.settings | fixed)
         _train(made, folder, preference, part, lora)
-        generator, before = folder, made.spent + loop.steps * made.each_step
+        generator, before = saved_from(generator, folder), made.spent + loop.steps * made.each_step
     return made.objective.policy.eval()
 
 
@@ -103,9 +113,9 @@ def _train(made: Alignment, out: Path, preference: PreferenceConfig, loop: LoopC
 
 
 def prepare(
-    data: Path,
-    generator: Path,
-    reward: str | Path | None,
+    data: DataSource,
+    generator: GeneratorSource,
+    reward: RewardSource | None,
     preference: PreferenceConfig,
     loop: LoopConfig,
     pairs: Path | None = None,
@@ -118,8 +128,10 @@ def prepare(
     if reward is None and method.samples_policy:
         raise UserError(f"method {preference.method} scores samples of the policy: give --reward")
     policy = load_generator(generator)
+    if policy is generator:  # the user keeps it as it is, to compare with
+        policy = copy.deepcopy(policy, {id(policy.text): policy.text})
     dataset = load_dataset(data, "train", policy)
-    settings: dict[str, Any] = {"data": str(data), "generator": str(generator), "reward": reward and str(reward)}
+    settings: dict[str, Any] = {"data": str(dataset.root), "generator": label(generator), "reward": label(reward)}
     scorer, tau, mined = None, 0.0, None
     captions = sum(len(item.captions) for item in dataset.items)
     spent, each_step = 0.0, 0.0
@@ -127,7 +139,7 @@ def prepare(
         batches = training_batches(dataset, loop)
     else:
         store = PairStore(pairs)
-        store.check({"generator": model_hash(generator), "data": data_hash(data, dataset.split)})
+        store.check({"generator": model_hash(generator), "data": data_hash(dataset.root, dataset.split)})
         batches = pair_batches(dataset, store, loop)
         mined = store.rankings(policy, ranking=method.ranking is not None)
         spent = store.scores.size / captions

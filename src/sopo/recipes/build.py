@@ -6,10 +6,11 @@ import copy
 import math
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
-from sopo.folders import read_kind
+from sopo.folders import local_folder, read_config, read_kind
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
@@ -22,6 +23,8 @@ from sopo.preference.objective import PreferenceObjective
 from sopo.preference.policy_gradient import PolicyGradient
 from sopo.preference.reward_gradient import RewardGradient
 from sopo.preference.settings import PreferenceConfig
+from sopo.recipes.own import GENERATORS as OWN_GENERATORS
+from sopo.recipes.own import PLACE, installed, place, run
 from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
 from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward
@@ -30,6 +33,12 @@ from sopo.settings import shown
 
 GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD, MoMask.kind: MoMask}
 MATCHERS: dict[str, type[TMR] | type[GuoMatcher]] = {TMR.kind: TMR, GuoMatcher.kind: GuoMatcher}
+
+# What the functions of this module take for each.
+GeneratorSource = str | Path | Generator
+MatcherSource = str | Path | TMR | GuoMatcher
+RewardSource = str | Path | Reward
+DataSource = str | Path | MotionDataset
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "pairs": PreferenceObjective,
@@ -45,18 +54,58 @@ def build_objective(
     return OBJECTIVES[method_by_name(config.method).objective](policy, reward, config, tau, pairs)
 
 
-def load_generator(folder: str | Path) -> Generator:
-    """The generator saved in ``folder``, whatever its family."""
-    return GENERATORS[_kind(folder, GENERATORS, "generator")].from_pretrained(folder)
+def load_generator(source: GeneratorSource) -> Generator:
+    """A generator: itself, or that of a folder, ``module:factory`` or an entry point's name.
+
+    ``module:factory@FOLDER`` is what was saved in FOLDER by a generator that ``module:factory`` makes; factory is a
+    function without arguments, or the class. Raises UserError if there is none, or it lacks what the contract asks.
+    """
+    if isinstance(source, Generator):
+        return source
+    if named := place(source):
+        return _own_generator(str(named), named.find(), named.folder)
+    if not local_folder(source).exists() and (found := installed(OWN_GENERATORS, str(source))):
+        return _own_generator(str(source), found)
+    if (kind := read_kind(source)) not in GENERATORS and (found := installed(OWN_GENERATORS, kind)):
+        return _own_generator(kind, found, local_folder(source))
+    return GENERATORS[_kind(source, GENERATORS, "generator")].from_pretrained(source)
 
 
-def load_matcher(folder: str | Path) -> TMR | GuoMatcher:
-    """The text-motion matcher saved in ``folder``: TMR or the Guo et al. evaluator."""
+def _own_generator(name: str, factory: Any, folder: Path | None = None) -> Generator:
+    own = isinstance(factory, type) and issubclass(factory, Generator)
+    if own and folder:
+        return run(name, factory.from_pretrained, folder)
+    made = run(name, factory, *([factory.Config()] if own else []))
+    if not isinstance(made, Generator):
+        raise UserError(f"{name}: makes a {type(made).__name__}; a generator is a subclass of sopo.Generator")
+    for part in ("config", "normalizer", "text", "kind"):
+        if not hasattr(made, part):
+            raise UserError(f"{name}: its {type(made).__name__} has no {part!r}, which sopo.Generator asks for")
+    return made if folder is None else run(name, type(made).from_pretrained, folder)
+
+
+def saved_from(source: GeneratorSource, folder: Path) -> GeneratorSource:
+    """How to load what ``save_pretrained`` of the generator of ``source``, or of a copy, has written to ``folder``."""
+    if isinstance(source, Generator):
+        return type(source).from_pretrained(folder)
+    named = place(source)
+    return f"{named}@{folder}" if named else folder
+
+
+def load_matcher(folder: MatcherSource) -> TMR | GuoMatcher:
+    """The text-motion matcher saved in ``folder``, or itself: TMR or the Guo et al. evaluator."""
+    if isinstance(folder, TMR | GuoMatcher):
+        return folder
     return MATCHERS[_kind(folder, MATCHERS, "matcher (reward or evaluator)")].from_pretrained(folder)
 
 
-def load_reward(name: str | Path, features: int) -> Reward:
-    """``physical``, a folder (TMR, evaluator, Bradley-Terry), or a sum ``0.7*FOLDER + 0.3*physical``."""
+def load_reward(name: RewardSource, features: int) -> Reward:
+    """A reward: itself, ``physical``, a folder (TMR, evaluator, Bradley-Terry), or a sum ``0.7*FOLDER + 0.3*physical``.
+
+    features: of the motions that it will score. Raises UserError if it is of others.
+    """
+    if isinstance(name, Reward):
+        return name
     terms = [(weight, _load_one_reward(part, features)) for weight, part in reward_terms(str(name))]
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else WeightedReward(terms)
 
@@ -94,9 +143,9 @@ def _load_one_reward(name: str, features: int) -> Reward:
     return TMRReward(matcher) if isinstance(matcher, TMR) else GuoReward(matcher)
 
 
-def load_dataset(root: str | Path, split: str, generator: Generator | None = None) -> MotionDataset:
-    """A split, normalised as ``generator`` was trained, or by the folder's own statistics."""
-    dataset = MotionDataset(root, split)
+def load_dataset(data: DataSource, split: str, generator: Generator | None = None) -> MotionDataset:
+    """A split (a data set: its own), normalised as ``generator`` was trained, or by the folder's own statistics."""
+    dataset = copy.copy(data) if isinstance(data, MotionDataset) else MotionDataset(data, split)
     if generator is not None:
         check_features(generator.config.features, dataset.skeleton.num_features, "the generator")
         dataset.normalizer = copy.deepcopy(generator.normalizer).cpu()  # where batches are made
@@ -111,6 +160,10 @@ def check_features(own: int, given: int, what: str) -> None:
 
 def _kind(folder: str | Path, known: Collection[str], what: str) -> str:
     kind = read_kind(folder)
-    if kind not in known:
-        raise UserError(f"{folder}: holds a {shown(kind)}, not a {what} ({', '.join(known)})")
-    return kind
+    if kind in known:
+        return kind
+    made_by = str(read_config(local_folder(folder)).get("class"))
+    if PLACE.fullmatch(made_by):
+        named = f"{made_by}@{folder}"
+        raise UserError(f"{folder}: holds a {shown(kind)}, code that is only imported where you name it: {named}")
+    raise UserError(f"{folder}: holds a {shown(kind)}, not a {what} ({', '.join(known)})")

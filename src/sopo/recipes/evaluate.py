@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,15 @@ from sopo.evaluation.sources import FileSource
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.tmr import TMR
 from sopo.motion.decode import decode_joints
-from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher
+from sopo.recipes.build import (
+    DataSource,
+    GeneratorSource,
+    MatcherSource,
+    check_features,
+    load_dataset,
+    load_generator,
+    load_matcher,
+)
 from sopo.recipes.sources import generator_source
 from sopo.training.progress import console, progress
 
@@ -44,17 +52,17 @@ def measure(
         return evaluate(sources, dataset, matcher, config, witnesses, report)
 
 
-def measure_files(
-    generators: Sequence[Path],
-    motions: Sequence[Path],
-    data: Path,
+def measure_systems(
+    generators: Mapping[str, GeneratorSource],
+    motions: Mapping[str, Path],
+    data: DataSource,
     split: str,
-    evaluator: Path,
+    evaluator: MatcherSource,
     sampling: Sampling,
     config: ProtocolConfig,
     reading: Reading | None = None,
 ) -> Table:
-    """``measure`` generators' folders and other systems' motions, each under its path's name, on a split of ``data``.
+    """``measure`` generators and other systems' motions, by the names of their rows, on a split of ``data``.
 
     reading: what the motions' numbers are; None takes them as raw and looks whether that makes bodies.
     Raises UserError if there are none, or one is of another skeleton than the data.
@@ -62,14 +70,14 @@ def measure_files(
     if not generators and not motions:
         raise UserError("nothing to evaluate: give --generator FOLDER or --motions FILE_OR_FOLDER")
     matcher, dataset = load_matcher(evaluator), load_dataset(data, split)
-    check_features(matcher.config.features, dataset.skeleton.num_features, str(evaluator))
+    check_features(matcher.config.features, dataset.skeleton.num_features, "the evaluator")
     sources: dict[str, Source] = {}
-    for folder in generators:
-        generator = load_generator(folder)
-        check_features(generator.config.features, dataset.skeleton.num_features, str(folder))
-        sources[str(folder)] = generator_source(generator, sampling, config.seed)
-    for path in motions:
-        sources[str(path)] = motions_source(path, dataset, reading)
+    for name, source in generators.items():
+        generator = load_generator(source)
+        check_features(generator.config.features, dataset.skeleton.num_features, name)
+        sources[name] = generator_source(generator, sampling, config.seed)
+    for name, path in motions.items():
+        sources[name] = motions_source(path, dataset, reading)
     return measure(sources, dataset, matcher, config)
 
 

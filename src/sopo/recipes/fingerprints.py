@@ -6,19 +6,45 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from torch import nn
+
 from sopo.data.layout import MEAN, STD
 from sopo.errors import UserError
 from sopo.folders import WEIGHTS_FILE, local_folder
-from sopo.recipes.build import reward_terms
+from sopo.generators.generator import Generator
+from sopo.recipes.build import GeneratorSource, MatcherSource, RewardSource, load_generator, reward_terms
+from sopo.recipes.own import place
+from sopo.rewards.reward import Reward
 
 
-def model_hash(folder: str | Path) -> str:
-    """sha256 of the weights in a model's folder."""
-    return _sha256([local_folder(folder) / WEIGHTS_FILE])
+def model_hash(model: GeneratorSource | MatcherSource) -> str:
+    """sha256 of the weights in a model's folder, or of a model that has none."""
+    if not isinstance(model, nn.Module):
+        named = place(model)
+        if named is None:
+            return _sha256([local_folder(model) / WEIGHTS_FILE])
+        if named.folder:
+            return _sha256([named.folder / WEIGHTS_FILE])
+        model = load_generator(model)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
-def reward_hash(reward: str | Path) -> str:
+def label(source: GeneratorSource | RewardSource | None) -> str | None:
+    """What a record calls a model or a reward: the user's word for it, or of an object what tells it from others."""
+    if isinstance(source, Generator):
+        return f"{source.kind} {model_hash(source)[:16]}"
+    if isinstance(source, Reward):
+        return source.describe()
+    return None if source is None else str(source)
+
+
+def reward_hash(reward: RewardSource) -> str:
     """The terms of a reward as ``load_reward`` takes it, with the hash of each one's weights; ``physical`` has none."""
+    if isinstance(reward, Reward):
+        return reward.describe()
     terms = [
         (weight, "physical" if name == "physical" else model_hash(name)) for weight, name in reward_terms(str(reward))
     ]

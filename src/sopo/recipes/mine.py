@@ -19,7 +19,14 @@ from sopo.generators.generator import Generator
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.pairs import PairStore, join_parts, write_part
 from sopo.randomness import Draws, derive_seed, numpy_rng
-from sopo.recipes.build import load_dataset, load_generator, load_reward
+from sopo.recipes.build import (
+    DataSource,
+    GeneratorSource,
+    RewardSource,
+    load_dataset,
+    load_generator,
+    load_reward,
+)
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.resume import claim, refuse_others
 from sopo.recipes.settings import MineConfig
@@ -41,7 +48,9 @@ class Rows:
     length: NDArray[np.int64]
 
 
-def mine(data: Path, generator: Path, reward: str | Path, out: Path, config: MineConfig) -> PairStore:
+def mine(
+    data: DataSource, generator: GeneratorSource, reward: RewardSource, out: Path, config: MineConfig
+) -> PairStore:
     """Write ``out`` (Parquet); a killed call goes on where it stopped and ends with the same bytes.
 
     Finished parts wait in ``OUT.parts`` until they are joined. Raises UserError if they, or ``out``, were made from
@@ -53,7 +62,7 @@ def mine(data: Path, generator: Path, reward: str | Path, out: Path, config: Min
     rows = draw_rows(dataset, config)
     origin = {
         "generator": model_hash(generator),
-        "data": data_hash(data, SPLIT),
+        "data": data_hash(dataset.root, dataset.split),
         "reward": reward_hash(reward),
         "reward_scale": scorer.describe(),
         "rows": len(rows.item),

@@ -168,6 +168,11 @@ def loop_stable(kind: str) -> dict[str, Any]:
     return LOOP_STABLE | LOOP_STABLE_OF.get(kind, {})
 
 
+def aligning(name: str, kind: str, method: str = "sopo") -> dict[str, Any]:
+    """The preset ``name`` of `sopo align` for generators of a kind, and a method: where it differs from LOOP_STABLE."""
+    return stable(kind, method) | LOOP_STABLE_OF.get(kind, {}) if name == "stable" else preset(PRESETS, name)
+
+
 def preset(rows: dict[str, Any], name: str) -> Any:
     """The row of that name; UserError lists the names."""
     if name not in rows:

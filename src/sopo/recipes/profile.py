@@ -18,6 +18,7 @@ from sopo.nn.settings import LoRAConfig
 from sopo.preference.base import Objective
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.align import ALL_WEIGHTS, prepare
+from sopo.recipes.build import DataSource, GeneratorSource, RewardSource
 from sopo.training.loop import fit
 from sopo.training.settings import LoopConfig
 
@@ -46,9 +47,9 @@ class StepCost:
 
 
 def profile(
-    data: Path,
-    generator: Path,
-    reward: str | Path,
+    data: DataSource,
+    generator: GeneratorSource,
+    reward: RewardSource | None,
     preference: PreferenceConfig,
     loop: LoopConfig,
     pairs: Path | None = None,

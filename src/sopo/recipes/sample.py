@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sopo.batch import as_captions
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.folders import local_folder
+from sopo.generators.generator import Generator
 from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.decode import decode_joints
 from sopo.randomness import Draws, derive_seed
-from sopo.recipes.build import load_generator
+from sopo.recipes.build import GeneratorSource, load_generator
 from sopo.recipes.outputs import Outputs
+from sopo.recipes.own import place
 from sopo.text.encoder import TextEmbedding
 
 LIMITS_S = (1.0, 9.8)  # what the generators are trained on
@@ -25,7 +28,7 @@ SECONDS = 3.2  # where neither the user nor a length estimator says
 
 def sample(
     captions: Sequence[str],
-    generator: Path,
+    generator: GeneratorSource,
     out: Path,
     seconds: float | None,
     repeats: int,
@@ -33,36 +36,59 @@ def sample(
     sampling: Sampling,
     formats: Sequence[str],
 ) -> Outputs:
-    """``repeats`` motions of ``seconds`` for each caption, as ``out/NN_K.SUFFIX`` for each of ``formats``;
-    ``out/captions.json`` says which is which.
+    """``draw_motions`` as ``out/NN_K.SUFFIX`` for each of ``formats``; ``out/captions.json`` says which is which."""
+    model = load_generator(generator)
+    outputs = Outputs(out, formats, model.skeleton)
+    joints = draw_motions(captions, model, seconds, repeats, seed, sampling, length_estimator(generator))
+    outputs.make_folder()
+    for index, motion in enumerate(joints):
+        row, repeat = divmod(index, repeats)
+        outputs.add(f"{row:02d}_{repeat}", motion, captions[row])
+    outputs.add_captions()
+    return outputs
 
-    seconds: None draws them for each caption where the generator has a length estimator beside it.
+
+@torch.inference_mode()
+def draw_motions(
+    captions: Sequence[str],
+    model: Generator,
+    seconds: float | None,
+    repeats: int,
+    seed: int,
+    sampling: Sampling,
+    estimator: LengthEstimator | None = None,
+) -> list[NDArray]:
+    """``repeats`` motions of ``seconds`` for each caption, a caption's together: joints [T, J, 3] each.
+
+    seconds: None draws them for each caption where there is an ``estimator``.
     """
     if seconds is not None and not LIMITS_S[0] <= seconds <= LIMITS_S[1]:
         raise UserError(f"--seconds is {seconds}: motions last from {LIMITS_S[0]} to {LIMITS_S[1]} seconds")
     if repeats < 1:
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
-    model = load_generator(generator)
-    outputs = Outputs(out, formats, model.skeleton)
-    with torch.inference_mode():
-        text = model.embed(as_captions(captions))
-        length = _lengths(text, local_folder(generator) / FOLDER, seconds, seed, model.skeleton.fps)
-        draws = Draws(derive_seed(seed, "sample"), len(captions))
-        x = model.sample(text, length, int(length.max()), draws, sampling, repeats)
-        length = length.repeat_interleave(repeats)
-        joints = decode_joints(model.decode(x, length), model.skeleton)
-    outputs.make_folder()
-    for index, (padded, frames) in enumerate(zip(joints.numpy(), length.tolist(), strict=True)):
-        row, repeat = divmod(index, repeats)
-        outputs.add(f"{row:02d}_{repeat}", padded[:frames], captions[row])
-    outputs.add_captions()
-    return outputs
+    text = model.embed(as_captions(captions))
+    length = _lengths(text, estimator, seconds, seed, model.skeleton.fps)
+    draws = Draws(derive_seed(seed, "sample"), len(captions))
+    x = model.sample(text, length, int(length.max()), draws, sampling, repeats)
+    length = length.repeat_interleave(repeats)
+    joints = decode_joints(model.decode(x, length), model.skeleton).numpy()
+    return [padded[:frames] for padded, frames in zip(joints, length.tolist(), strict=True)]
 
 
-def _lengths(text: TextEmbedding, estimator: Path, seconds: float | None, seed: int, fps: float) -> Tensor:
+def length_estimator(generator: GeneratorSource) -> LengthEstimator | None:
+    """That of a generator's folder, if it has one."""
+    if isinstance(generator, Generator) or place(generator):
+        return None
+    folder = local_folder(generator) / FOLDER
+    return LengthEstimator.from_pretrained(folder) if folder.is_dir() else None
+
+
+def _lengths(
+    text: TextEmbedding, estimator: LengthEstimator | None, seconds: float | None, seed: int, fps: float
+) -> Tensor:
     """Frames of each caption's motions [N], multiples of 4: as asked for, else as estimated, else ``SECONDS``."""
-    if seconds is None and estimator.is_dir():
-        drawn = LengthEstimator.from_pretrained(estimator).sample(text, Draws(derive_seed(seed, "lengths"), len(text)))
+    if seconds is None and estimator:
+        drawn = estimator.sample(text, Draws(derive_seed(seed, "lengths"), len(text)))
         least, most = (round(limit * fps / 4) * 4 for limit in LIMITS_S)
         return drawn.clamp(least, most)
     return torch.full((len(text),), round((seconds or SECONDS) * fps / 4) * 4)

@@ -25,6 +25,9 @@ class Stat:
     ci: float
     runs: tuple[float, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.ci:.3f}" if math.isfinite(self.ci) else f"{self.mean:.3f}"
+
 
 Row = Mapping[str, Stat]
 Table = dict[str, dict[str, Stat]]
