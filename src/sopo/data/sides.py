@@ -76,7 +76,8 @@ _LEAVE = (
     ),
     (rf".*(?:{_of('what nothing anything everything none')}|\ball that)(?:'s| {_BE})?", rf"(?!{_of(_BODY)})"),
     (
-        rf".*(?:(?:{_of('one few some all')}|{_PERSON}) {_BE}|{_of('no any much enough')} \w+|\bthere {_BE}(?: \w+){{1,3}})",
+        rf".*(?:(?:{_of('one few some all')}|{_PERSON}) {_BE}|{_of('no any much enough')} \w+"
+        rf"|\bthere {_BE}(?: \w+){{1,3}})",
         rf"{_END}|{_of('to for he she they')}",
     ),
     (r".*", r"alone\b"),
