@@ -17,7 +17,7 @@ from sopo.matching.objectives import TMRObjective, TMRWeights
 from sopo.matching.retrieval import retrieval
 from sopo.matching.tmr import PUBLISHED, TMR, TMRConfig
 from sopo.motion.normalize import Normalizer
-from sopo.published.tmr import tmr_config
+from sopo.published.tmr import HEADS, tmr_config
 from sopo.randomness import Draws
 from sopo.text import TextEmbedding
 
@@ -33,9 +33,8 @@ def tiny(recordings: Recordings, float64: None) -> TMR:
         for key, tensor in recordings.weights(f"tmr/tiny_{part}.safetensors").items()
     }
     config = replace(
-        tmr_config(weights, "tmr/tiny"),
+        tmr_config(weights, "tmr/tiny", recordings.setting("tmr/tiny", "num_heads", HEADS)),
         text_encoder=f"hashed-{weights['text_encoder.projection.weight'].shape[1]}",
-        heads=recordings.setting("tmr/tiny", "num_heads", 4),
     )
     model = TMR(config)
     own = {f"normalizer.{name}": tensor for name, tensor in model.normalizer.state_dict().items()}

@@ -16,6 +16,7 @@ from sopo.weights import load_weights
 
 PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
 WEIGHTS = "last_weights"
+HEADS = 4  # as released
 FEATURES = 263  # the KIT-ML model reads 263 features too
 
 
@@ -35,8 +36,8 @@ def read_tmr(path: Path, given: Given) -> TMR:
     return model.eval()
 
 
-def tmr_config(tensors: dict[str, Tensor], source: str) -> TMRConfig:
-    """Sizes read off the shapes; UserError if these are no TMR's."""
+def tmr_config(tensors: dict[str, Tensor], source: str, heads: int = HEADS) -> TMRConfig:
+    """Sizes read off the shapes, where ``heads`` leave no trace; UserError if these are no TMR's."""
     size = Sizes(tensors, source)
     layers = "motion_encoder.seqTransEncoder.layers."
     return TMRConfig(
@@ -45,6 +46,7 @@ def tmr_config(tensors: dict[str, Tensor], source: str) -> TMRConfig:
         width=size("motion_encoder.tokens", 1),
         feedforward=size(f"{layers}0.linear1.weight", 0),
         layers=size.count(layers),
+        heads=heads,
         frames_per_token=1,
     )
 
