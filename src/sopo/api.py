@@ -43,15 +43,20 @@ def load_generator(source: GeneratorSource) -> Generator:
     return build.load_generator(source)
 
 
-def load_reward(source: RewardSource, features: int = 263) -> Reward:
-    """A reward: a folder's, ``physical``, your own as ``module:function``, or a sum of such.
+def load_reward(source: RewardSource, features: int = 263, **options: Any) -> Reward:
+    """A reward: a folder's, ``physical``, your own function or ``module:function``, or a sum of such.
 
-    features: of the motions that it will score, 251 for KIT-ML.
+    features: of the motions that it will score, 251 for KIT-ML. options, of a function: ``range``, the least and the
+    greatest number it gives; ``batch_size`` of a call; ``attempts`` and ``pause`` in seconds where it fails.
 
     >>> sopo.load_reward("0.7*shipped/reward + 0.3*physical").range
     (0.0, 1.0)
+    >>> def height(joints, lengths, captions):
+    ...     return [clip[:frames, 0, 1].max() for clip, frames in zip(joints, lengths)]
+    >>> sopo.load_reward([(0.5, "shipped/reward"), (0.5, height)]).names
+    ['shipped/reward', 'height']
     """
-    return build.load_reward(source, features)
+    return build.load_reward(source, features, **options)
 
 
 def load_evaluator(source: MatcherSource) -> TMR | GuoMatcher:

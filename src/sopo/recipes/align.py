@@ -38,7 +38,7 @@ from sopo.recipes.fingerprints import data_hash, label, model_hash
 from sopo.recipes.record import save_model
 from sopo.recipes.resume import write_run
 from sopo.rewards.reward import Reward
-from sopo.rewards.threshold import resolve_tau
+from sopo.rewards.threshold import resolve_tau, seen_range
 from sopo.training.loop import Batches, fit
 from sopo.training.settings import LoopConfig
 
@@ -105,6 +105,8 @@ def _train(made: Alignment, out: Path, preference: PreferenceConfig, loop: LoopC
 
     def watch(step: int, values: dict[str, float]) -> bool:
         values["budget"] = made.spent + step * made.each_step
+        if made.objective.reward is not None:
+            values |= made.objective.reward.report()
         return guard(step, values)
 
     fit(made.objective, made.batches, loop, out / "run", f"aligning with {preference.method}", watch)
@@ -147,10 +149,13 @@ def prepare(
         settings |= {"pairs": str(pairs), "mined": store.origin, "rewards": {"best": best, "worst": worst}}
     if method.samples_policy and reward is not None:
         scorer = load_reward(reward, policy.config.features)
+        if method.reweight:  # asked for now, not after minutes
+            scorer.embed_motions(torch.zeros(1, 40, policy.config.features), torch.tensor([40]))
         real = real_rewards(dataset, scorer, loop.seed)
-        tau = resolve_tau(preference.tau, real, scorer.range)
         each_step = loop.batch_size * method.samples(preference.K) / captions
         samples = sample_rewards(policy, dataset, scorer, preference)
+        tau = resolve_tau(preference.tau, real, seen_range(scorer.range, torch.cat([real, samples.to(real)])))
+        scorer.report()  # which forgets what was no step's
         settings |= {"tau": tau, "rewards": {"real": quantiles(real), "samples": quantiles(samples)}}
     if lora.rank:
         add_adapters(policy, lora.rank, derive_seed(loop.seed, "lora"))

@@ -16,7 +16,7 @@ from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.bench_grid import Grid, Models, Setting, slug
 from sopo.recipes.build import load_matcher, reward_terms
 from sopo.recipes.corpus import made_corpus
-from sopo.recipes.fingerprints import model_hash
+from sopo.recipes.fingerprints import model_hash, term_hash
 from sopo.recipes.jobs import run_jobs
 from sopo.recipes.presets import stable
 from sopo.recipes.record import environment, provenance, write_json
@@ -121,7 +121,7 @@ def _check_independent(models: Models) -> None:
     """What was optimised never measures itself."""
     evaluator = model_hash(models.evaluator)
     for reward in filter(None, (models.reward, models.reward_guo)):
-        if any(name != "physical" and model_hash(name) == evaluator for _, name in reward_terms(reward)):
+        if any(term_hash(name) == evaluator for _, name in reward_terms(reward)):
             raise UserError(f"{reward}: is the evaluator too; what was optimised must not measure itself")
     if models.reward_guo is not None and not isinstance(load_matcher(models.reward_guo), GuoMatcher):
         raise UserError(f"{models.reward_guo}: modipo-G is mined with a Guo et al. matcher, this is none")

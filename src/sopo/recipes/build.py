@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Collection
 from pathlib import Path
@@ -24,8 +25,9 @@ from sopo.preference.policy_gradient import PolicyGradient
 from sopo.preference.reward_gradient import RewardGradient
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.own import GENERATORS as OWN_GENERATORS
-from sopo.recipes.own import PLACE, installed, place, run
+from sopo.recipes.own import PLACE, REWARDS, installed, place, run
 from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
+from sopo.rewards.function import Function, FunctionReward
 from sopo.rewards.learned import GuoReward, TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward
 from sopo.rewards.reward import Reward
@@ -37,7 +39,7 @@ MATCHERS: dict[str, type[TMR] | type[GuoMatcher]] = {TMR.kind: TMR, GuoMatcher.k
 # What the functions of this module take for each.
 GeneratorSource = str | Path | Generator
 MatcherSource = str | Path | TMR | GuoMatcher
-RewardSource = str | Path | Reward
+RewardSource = str | Path | Reward | Function | list[tuple[float, Any]]
 DataSource = str | Path | MotionDataset
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -99,15 +101,42 @@ def load_matcher(folder: MatcherSource) -> TMR | GuoMatcher:
     return MATCHERS[_kind(folder, MATCHERS, "matcher (reward or evaluator)")].from_pretrained(folder)
 
 
-def load_reward(name: RewardSource, features: int) -> Reward:
-    """A reward: itself, ``physical``, a folder (TMR, evaluator, Bradley-Terry), or a sum ``0.7*FOLDER + 0.3*physical``.
+def load_reward(source: RewardSource, features: int, **options: Any) -> Reward:
+    """A reward: itself, ``physical``, a folder (TMR, evaluator, Bradley-Terry), ``module:function``, an entry point's
+    name, a function (``sopo.rewards.function``), or a sum, ``0.7*FOLDER + 0.3*physical`` or [(weight, source)].
 
-    features: of the motions that it will score. Raises UserError if it is of others.
+    features: of the motions that it will score. options: of ``FunctionReward``.
+    Raises UserError if it is of other features, or options are given for what is no function.
     """
-    if isinstance(name, Reward):
-        return name
-    terms = [(weight, _load_one_reward(part, features)) for weight, part in reward_terms(str(name))]
+    if isinstance(source, str | Path):
+        terms = [(weight, _named_reward(part, features, options)) for weight, part in reward_terms(str(source))]
+    elif isinstance(source, list):
+        terms = [(weight, load_reward(part, features, **options)) for weight, part in source]
+    else:
+        terms = [(1.0, _own_reward("", source, options))]
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else WeightedReward(terms)
+
+
+def _own_reward(name: str, found: Any, options: dict[str, Any]) -> Reward:
+    """A reward of an object, of a class or factory of such, or of a function, which is told by its parameters."""
+    if name and not isinstance(found, Reward) and callable(found) and not _asks_for_arguments(found):
+        found = run(name, found)
+    if not isinstance(found, Reward):
+        if not callable(found):
+            raise UserError(f"{name or 'reward'}: is a {type(found).__name__}; a reward is a function or a sopo.Reward")
+        found = FunctionReward(found, name, **options)
+    elif options:
+        raise UserError(f"{name or found.describe()}: {', '.join(options)} can only be set for a function")
+    found.name = name or found.name
+    return found
+
+
+def _asks_for_arguments(function: Any) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
 
 
 def reward_terms(text: str) -> list[tuple[float, str]]:
@@ -130,7 +159,15 @@ def reward_terms(text: str) -> list[tuple[float, str]]:
     return terms
 
 
-def _load_one_reward(name: str, features: int) -> Reward:
+def _named_reward(name: str, features: int, options: dict[str, Any]) -> Reward:
+    if named := place(name):
+        return _own_reward(name, named.find(), options)
+    if name != "physical" and not local_folder(name).exists() and (found := installed(REWARDS, name)):
+        return _own_reward(name, found, options)
+    return _own_reward(name, _our_reward(name, features), options)
+
+
+def _our_reward(name: str, features: int) -> Reward:
     if name == "physical":
         return PhysicalReward()
     known = [*MATCHERS, BradleyTerry.kind]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sopo.errors import UserError
 from sopo.folders import WEIGHTS_FILE, local_folder
 from sopo.generators.generator import Generator
 from sopo.recipes.build import GeneratorSource, MatcherSource, RewardSource, load_generator, reward_terms
-from sopo.recipes.own import place
+from sopo.recipes.own import REWARDS, installed, place
 from sopo.rewards.reward import Reward
 
 
@@ -38,17 +39,26 @@ def label(source: GeneratorSource | RewardSource | None) -> str | None:
         return f"{source.kind} {model_hash(source)[:16]}"
     if isinstance(source, Reward):
         return source.describe()
-    return None if source is None else str(source)
+    if source is None or isinstance(source, str | Path):
+        return None if source is None else str(source)
+    if isinstance(source, list):
+        return " + ".join(f"{weight:g}*{label(part)}" for weight, part in source)
+    return getattr(source, "__name__", type(source).__name__)
 
 
 def reward_hash(reward: RewardSource) -> str:
     """The terms of a reward as ``load_reward`` takes it, with the hash of each one's weights; ``physical`` has none."""
-    if isinstance(reward, Reward):
-        return reward.describe()
-    terms = [
-        (weight, "physical" if name == "physical" else model_hash(name)) for weight, name in reward_terms(str(reward))
-    ]
+    if not isinstance(reward, str | Path):
+        return str(label(reward))
+    terms = [(weight, term_hash(name)) for weight, name in reward_terms(str(reward))]
     return " + ".join(f"{weight:g}*{digest}" for weight, digest in terms)
+
+
+def term_hash(name: str) -> str:
+    """Of a term's weights; of ``module:function`` the file that it lies in; ``physical`` and entry points have none."""
+    if named := place(name):
+        return files_hash(inspect.getsourcefile(named.find_module()) or name)
+    return name if name == "physical" or installed(REWARDS, name) else model_hash(name)
 
 
 def data_hash(root: str | Path, split: str) -> str:

@@ -32,12 +32,16 @@ class Place:
     def __str__(self) -> str:
         return f"{self.module}:{self.name}"
 
-    def find(self) -> Any:
-        """The object; modules of the working directory are found too. UserError where there is none."""
+    def find_module(self) -> Any:
+        """The module; those of the working directory are found too. UserError where there is none."""
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)
-        found = run(str(self), importlib.import_module, self.module)
+        return run(str(self), importlib.import_module, self.module)
+
+    def find(self) -> Any:
+        """The object; UserError where there is none."""
+        found = self.find_module()
         for part in self.name.split("."):
             if not hasattr(found, part):
                 raise UserError(f"{self}: {found.__name__} has no {part!r}")

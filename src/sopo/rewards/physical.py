@@ -51,13 +51,26 @@ class WeightedReward(Reward):
             raise UserError("a weighted reward needs at least one term")
         self.terms = tuple(terms)
         self.differentiable = all(reward.differentiable for _, reward in self.terms)
+        names = [reward.name or type(reward).__name__ for _, reward in self.terms]
+        self.names = [name if names.count(name) == 1 else f"{name}#{place}" for place, name in enumerate(names, 1)]
+        self._sums, self._count = torch.zeros(len(self.terms), dtype=torch.float64), 0
         ends = [(weight * reward.range[0], weight * reward.range[1]) for weight, reward in self.terms]
         self.range = (sum(min(end) for end in ends), sum(max(end) for end in ends))
 
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
-        scores = [weight * reward.score(motions, length, captions) for weight, reward in self.terms]
-        total = torch.stack(scores).sum(0)
+        scores = torch.stack([reward.score(motions, length, captions) for _, reward in self.terms])  # [terms, N]
+        self._sums, self._count = self._sums + scores.detach().double().sum(1).cpu(), self._count + len(motions)
+        total = (scores * scores.new_tensor([weight for weight, _ in self.terms])[:, None]).sum(0)
         return total if self.differentiable else total.detach()  # part of a slope would be another reward's
+
+    def report(self) -> dict[str, float]:
+        """The mean of each term, before its weight, and what the terms report."""
+        means = (self._sums / max(self._count, 1)).tolist()
+        told = {f"reward/{name}": mean for name, mean in zip(self.names, means, strict=True)} if self._count else {}
+        self._sums, self._count = torch.zeros_like(self._sums), 0
+        for _, reward in self.terms:
+            told |= reward.report()
+        return told
 
     def embed_motions(self, motions: Tensor, length: Tensor) -> Tensor:
         for _, reward in self.terms:

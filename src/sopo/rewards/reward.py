@@ -17,10 +17,12 @@ class Reward(ABC):
     range: least and greatest possible value; it tells what a threshold tau can mean.
     differentiable: whether ``score`` passes a gradient on to motions that ask for one. No method but
     reward-gradient needs it.
+    name: what the log calls it.
     """
 
     range: tuple[float, float]
     differentiable: bool = False
+    name: str = ""
 
     @abstractmethod
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
@@ -30,14 +32,18 @@ class Reward(ABC):
     def describe(self) -> str:
         """One line for logs and reports: what is scored, and how it maps to ``range``."""
 
+    def report(self) -> dict[str, float]:
+        """Of what was scored since the last call, what a run should log, by name; it is forgotten then."""
+        return {}
+
     def embed_motions(self, motions: Tensor, length: Tensor) -> Tensor:
         """Raw features [N, T, D], length [N] -> [N, E], the space in which proximity is measured (Sec. 4.3).
 
         Raises UserError if this reward has none.
         """
         raise UserError(
-            f"the reward ({self.describe()}) has no motion embedding: use a learned reward, "
-            "or a method without proximity weights"
+            f"the reward ({self.describe()}) has no motion embedding, which proximity weights compare: add a"
+            " learned one (NAME + 0.5*shipped/reward), or choose a method without them, such as usopo"
         )
 
     def score_and_embed(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,12 @@ def parse_tau(tau: float | str) -> float | Quantile:
     return Quantile(value) if text.startswith("q") else value
 
 
+def seen_range(declared: tuple[float, float], seen: Tensor) -> tuple[float, float]:
+    """A reward's range, where it declares none that of the rewards seen [N]."""
+    low, high = declared
+    return (low if math.isfinite(low) else float(seen.min()), high if math.isfinite(high) else float(seen.max()))
+
+
 def resolve_tau(tau: float | str, real: Tensor, reward_range: tuple[float, float]) -> float:
     """tau as a number. real: rewards of real captioned motions [N]. reward_range: the reward's.
 
