@@ -124,3 +124,25 @@ def test_hands_and_chains_are_no_body() -> None:
         recognise(["Hand", "Thumb1", "Index1", "Index2", "Ring1", "Pinky1"], [-1, 0, 0, 2, 0, 0], positions)
     with pytest.raises(UserError, match="no pair of legs"):
         recognise(["base", "a", "b", "c", "d", "e"], [-1, 0, 1, 2, 3, 4], positions)
+
+
+def test_bones_may_be_nonsense_where_names_are_plain(joints: NDArray[np.float64]) -> None:
+    odd = joints.copy()
+    left_wrist = HUMANML3D.joints.index("left_wrist")
+    odd[:, left_wrist] = odd[:, HUMANML3D.joints.index("left_elbow")] + 0.02
+    names = names_of("mixamo")
+    assert found(recognise([names[joint] for joint in HUMANML3D.joints], HUMANML3D.parents, odd)) == names
+
+
+def test_two_bodies_in_one_file_are_said(joints: NDArray[np.float64]) -> None:
+    names = [names_of("mixamo")[joint] for joint in HUMANML3D.joints]
+    parents = [*HUMANML3D.parents, *(parent + 22 if parent >= 0 else -1 for parent in HUMANML3D.parents)]
+    both = np.concatenate((joints, joints + 1.0), axis=1)
+    body = recognise([*names, *(f"{name} 2" for name in names)], parents, both)
+    assert found(body) == names_of("mixamo") and "2 bodies" in body.doubts[0]
+
+
+def test_tails_are_told() -> None:
+    positions = np.random.default_rng(0).normal(size=(3, 4, 3))
+    with pytest.raises(UserError, match="an animal, by its Tail1: only people"):
+        recognise(["Hips", "Tail1", "Tail2", "Head"], [-1, 0, 1, 0], positions)

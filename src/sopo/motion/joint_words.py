@@ -37,7 +37,7 @@ _MEANINGS: tuple[tuple[str, dict[str, float]], ...] = (
 _NOUNS = {word: parts for words, parts in _MEANINGS for word in words.split()}
 _LIMBS = {  # the same for nouns that a second word tells apart: upper leg, fore arm
     "leg": ({"hip": 3.0}, {"knee": 3.0}, {"knee": 2.0, "hip": 2.0}),
-    "arm": ({"shoulder": 3.0}, {"elbow": 3.0}, {"shoulder": 2.0}),
+    "arm": ({"shoulder": 3.0}, {"elbow": 3.0}, {"shoulder": 2.0, "elbow": 1.0}),
 }
 _UPPER, _LOWER = {"up", "upper", "u"}, {"low", "lower", "lo", "fore"}
 
@@ -58,8 +58,10 @@ _ASIDE = (
 )
 _TIPS = {"end", "tip", "nub", "site", "top", "eff", "effector"}
 _ANIMAL = {"tail", "paw", "hoof", "wing", "claw", "snout", "fin", "antenna", "fetlock", "hock"}
-_SIDES = {"left": "left", "lft": "left", "lf": "left", "l": "left", "左": "left"}
-_SIDES |= {"right": "right", "rght": "right", "rgt": "right", "rt": "right", "r": "right", "右": "right"}
+_SIDES = dict.fromkeys(["left", "lft", "lf", "l", "左", "links", "gauche", "izquierda", "izquierdo"], "left")
+_SIDES |= dict.fromkeys(
+    ["right", "rght", "rgt", "rt", "r", "右", "rechts", "droite", "droit", "derecha", "derecho"], "right"
+)
 _PLAIN = {"joint", "jnt", "base", "bone", "bip", "rear", "root", "bn", "lowest"}
 _WORDS = {*_NOUNS, *_LIMBS, *_UPPER, *_LOWER, *_ASIDE, *_TIPS, *_ANIMAL, *_SIDES, *_PLAIN}
 _SHORT = {word for word in _WORDS if len(word) < 2 and word.isascii()}  # only before or after a longer word
@@ -88,7 +90,8 @@ class Label:
 def read_names(names: Sequence[str]) -> list[Label]:
     """A label for each name of a skeleton; ``other`` is the joint of the other side, -1 if there is none."""
     spelled = [words_of(name) for name in names]
-    spelled = [words[_common(spelled) :] for words in spelled]
+    common = _common(spelled)
+    spelled = [words[common:] for words in spelled]
     others = _others(spelled)
     return [_label(words, other) for words, other in zip(spelled, others, strict=True)]
 

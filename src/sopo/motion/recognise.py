@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ Parts = tuple[str, str, str]
 
 _LEG, _ARM = ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")
 _ARM_OF_LEG = 0.64  # shoulder to wrist, of hip to ankle
+_ODDEST = 6.0  # the most that odd bones take from a score: names may outweigh them
 _UNLIKE = -4.0  # the score of what is no limb
 _SAME = 0.012  # of a leg: joints nearer than this lie on top of each other
 
@@ -90,7 +92,7 @@ class _Finder:
         taken = {joint for chain in legs or () for joint in (*self.tree.below(chain[0]), *self.tree.line(chain[0]))}
         free = [pair for pair in pairs if not taken.intersection(pair[0])]
         size = _ARM_OF_LEG * self._span(legs[0]) if legs else max((self._span(pair[0]) for pair in free), default=1.0)
-        scores = [self._suits(pair, parts, size) for pair in free]
+        scores = [round(self._suits(pair, parts, size), 6) for pair in free]  # the first of equals, on any machine
         best = int(np.argmax(scores)) if scores else -1
         if best < 0 or scores[best] < _UNLIKE:
             raise UserError(self._what_is_missing(parts))
@@ -106,22 +108,29 @@ class _Finder:
             line = [joint for joint in line if self.others[joint] in other_line]
             for at, middle in enumerate(line):
                 for start in line[at + 1 :]:
-                    first = self.labels[start].side == "left" if self.sided else start < self.others[start]
-                    if first and self.tree.meeting(start, self.others[start]) >= 0:
-                        yield (start, middle, end), (self.others[start], self.others[middle], other_end)
+                    chain = start, middle, end
+                    if self._is_first(chain) and self.tree.meeting(start, self.others[start]) >= 0:
+                        yield chain, (self.others[start], self.others[middle], other_end)
+
+    def _is_first(self, chain: Chain) -> bool:
+        """Whether a chain is the left one, or where names do not tell, the one that comes first in the file."""
+        sides = [self.labels[joint].side for joint in chain if self.labels[joint].side]
+        return sides[0] == "left" if sides else not self.sided and chain[0] < self.others[chain[0]]
 
     def _suits(self, pair: Pair, parts: Parts, size: float) -> float:
-        """Names weigh up to 9; the rest falls off with odd proportions."""
-        named = np.mean([[self.labels[joint].score(part) for joint, part in zip(c, parts, strict=True)] for c in pair])
-        upper, lower = np.array([self._segments(chain) for chain in pair]).T
-        if min(*upper, *lower) <= _SAME * size:
+        """Names weigh up to 9; the rest falls off with odd proportions, down to a bound, for bones may be nonsense."""
+        named = sum(self.labels[joint].score(part) for chain in pair for joint, part in zip(chain, parts, strict=True))
+        (upper, lower), (other_upper, other_lower) = map(self._segments, pair)
+        if min(upper, lower, other_upper, other_lower) <= _SAME * size:
             return -np.inf
-        bent = abs(np.log(upper.mean() / lower.mean()))
-        uneven = abs(np.log(upper[0] / upper[1])) + abs(np.log(lower[0] / lower[1]))
-        return float(3 * named - 4 * bent - 4 * uneven - 2 * abs(np.log((upper.mean() + lower.mean()) / size)))
+        bent = abs(log((upper + other_upper) / (lower + other_lower)))
+        uneven = abs(log(upper / other_upper)) + abs(log(lower / other_lower))
+        sized = abs(log((upper + other_upper + lower + other_lower) / (2 * size)))
+        return named / 2 - min(4 * bent + 4 * uneven + 2 * sized, _ODDEST)
 
     def _segments(self, chain: Chain) -> tuple[float, float]:
-        return self.tree.way(chain[0], chain[1]), self.tree.way(chain[1], chain[2])
+        depth = self.tree.depth
+        return float(depth[chain[1]] - depth[chain[0]]), float(depth[chain[2]] - depth[chain[1]])
 
     def _span(self, chain: Chain) -> float:
         return sum(self._segments(chain))
@@ -159,11 +168,20 @@ class _Finder:
         }
 
     def _doubts(self, limbs: Mapping[str, int], told: str) -> tuple[str, ...]:
+        doubts = []
         if told == "tree":
-            return ("names say nothing, joints are told by the tree alone (--mapping)",)
-        against = {part: joint for part, joint in limbs.items() if self.labels[joint].score(part) < 0}
-        taken = ", ".join(f"{self.names[joint]} is taken as {part}" for part, joint in against.items())
-        return (f"names and tree disagree: {taken} (--mapping)",) if against else ()
+            doubts.append("names say nothing, joints are told by the tree alone (--mapping)")
+        elif against := [part for part, joint in limbs.items() if self.labels[joint].score(part) < 0]:
+            taken = ", ".join(f"{self.names[limbs[part]]} is taken as {part}" for part in against)
+            doubts.append(f"names and tree disagree: {taken} (--mapping)")
+        if (bodies := len(self._roots_of_knees())) > 1:
+            doubts.append(f"it holds {bodies} bodies, of which one is taken (--mapping)")
+        return tuple(doubts)
+
+    def _roots_of_knees(self) -> set[int]:
+        """Roots of the trees that have a left knee by name."""
+        knees = (joint for joint, label in enumerate(self.labels) if label.side == "left" and label.score("knee") >= 2)
+        return {self.tree.line(knee)[-1] for knee in knees}
 
     def _what_is_missing(self, parts: Parts) -> str:
         shown = ", ".join(self.names[:8]) + (" ..." if len(self.names) > 8 else "")

@@ -116,8 +116,8 @@ def test_who_lies_among_those_who_stand_stays_lying() -> None:
         assert len(rigs) == 1 and rigs[0].up == up
         assert_same(found["b"], LYING)
     other = clip(1.2 * LYING, turned_to("z"))  # another actor, of whom nothing else is known
-    found, rigs = read({"a": clip(walking(), turned_to("z")), "b": other})
-    assert len(rigs) == 2 and found["b"][:, HEAD, 1].max() < 0.5
+    found, (rig,) = read({"a": clip(walking(), turned_to("z")), "b": other})
+    assert rig.looks.keys() == {"a", "b"} and found["b"][:, HEAD, 1].max() < 0.5
 
 
 def test_who_lies_alone_is_doubted() -> None:
@@ -175,6 +175,13 @@ def test_clips_that_stand_along_different_axes_need_the_flag() -> None:
     clips = {"a": clip(STANDING), "b": clip(STANDING, turned_to("z")), "c": clip(STANDING, turned_to("x"))}
     assert "different axes" in read(clips)[1][0].refused
     assert not read(clips, up="y")[1][0].refused
+
+
+def test_an_axis_that_the_format_states_is_doubted_only_by_who_walks() -> None:
+    lying = walking() @ Rotation.from_euler("x", 90, degrees=True).as_matrix().T
+    assert "its format says that y is up" in read({"a": clip(lying, up="y")})[1][0].refused
+    assert "a" in read({"a": clip(lying, up="y")}, up="z")[0]
+    assert "a" in read({"a": clip(LYING, up="y")})[0]
 
 
 def test_arms_with_sides_exchanged_are_refused() -> None:

@@ -105,14 +105,17 @@ def settle(looks: Mapping[str, Look], up: str | None, unit: float | None) -> lis
     found = [settle_up(rig.signs, rig.first.rest) for rig in rigs]
     for rig, own in zip(rigs, found, strict=True):
         rig.up = up or (rig.first.given and rig.first.given.up) or rig.first.up or ""
+        if rig.up and rig.up == rig.first.up and own.sure and own.axis != rig.up:
+            rig.refused = f"its format says that {rig.up} is up, but its clips walk upright along {own.axis}: give --up"
         if not rig.up:
             told = own if own.sure else _borrowed(rig, rigs, found) or own
             rig.up = told.axis
             rig.doubts += [told.doubt] if told.doubt else []
     settled = [part for rig in rigs for part in _parted(rig, up)]
+    _share_joints(settled)
     for rig in settled:
         _settle(rig, up, unit)
-    return settled
+    return _merged(settled)
 
 
 def _grouped(looks: Mapping[str, Look]) -> list[Rig]:
@@ -159,6 +162,27 @@ def _parted(rig: Rig, up: str | None) -> list[Rig]:
             part.up = opposite(rig.up)
             part.doubts = [*part.doubts, f"its clips stand along {part.up}, others of the same skeleton do not (--up)"]
     return list(parts.values())
+
+
+def _share_joints(rigs: Sequence[Rig]) -> None:
+    """Actors of one skeleton whose joints are told alike get the very same shares, those of the first."""
+    first: dict[object, JointMapping] = {}
+    for rig in rigs:
+        told = tuple((ours, *sorted(theirs)) for ours, theirs in sorted(rig.joints.items()))
+        rig.joints = first.setdefault((*_named(rig), told), rig.joints)
+
+
+def _merged(rigs: Sequence[Rig]) -> list[Rig]:
+    """Those that came to be read in the same way together."""
+    merged: dict[object, Rig] = {}
+    for rig in rigs:
+        joints = tuple((ours, *sorted(theirs.items())) for ours, theirs in sorted(rig.joints.items()))
+        way = rig.up, rig.unit, rig.mirrored, rig.refused, *rig.doubts, rig.first.body.told
+        into = merged.setdefault((*_named(rig), joints, way), rig)
+        if into is not rig:
+            into.looks |= rig.looks
+            into.strays |= rig.strays
+    return list(merged.values())
 
 
 def _settle(rig: Rig, up: str | None, unit: float | None) -> None:
