@@ -56,6 +56,9 @@ VERBS: Verbs = {
         ),
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
+    "check-generator": Entry(
+        "check_generator:CHECK_GENERATOR", "say which promises of the contract your own generator keeps"
+    ),
     "profile": Entry("profile:PROFILE", "time a few steps of align, part by part"),
     "convert": Entry("convert:CONVERT", "turn a released checkpoint into a folder that every command takes"),
     "curves": Entry("curves:CURVES", "draw what runs of align have logged, side by side"),

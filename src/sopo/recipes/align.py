@@ -34,6 +34,7 @@ from sopo.recipes.build import (
     load_reward,
     saved_from,
 )
+from sopo.recipes.contract import require_contract
 from sopo.recipes.fingerprints import data_hash, label, model_hash
 from sopo.recipes.record import save_model
 from sopo.recipes.resume import write_run
@@ -132,6 +133,7 @@ def prepare(
     policy = load_generator(generator)
     if policy is generator:  # the user keeps it as it is, to compare with
         policy = copy.deepcopy(policy, {id(policy.text): policy.text})
+    require_contract(policy, str(label(generator)))
     dataset = load_dataset(data, "train", policy)
     settings: dict[str, Any] = {"data": str(dataset.root), "generator": label(generator), "reward": label(reward)}
     scorer, tau, mined = None, 0.0, None

@@ -9,12 +9,11 @@ from typing import Any
 
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
-from sopo.folders import read_kind
 from sopo.matching.guo import GuoMatcher
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.bench_grid import Grid, Models, Setting, slug
-from sopo.recipes.build import load_matcher, reward_terms
+from sopo.recipes.build import load_generator, load_matcher, reward_terms
 from sopo.recipes.corpus import made_corpus
 from sopo.recipes.fingerprints import model_hash, term_hash
 from sopo.recipes.jobs import run_jobs
@@ -77,7 +76,7 @@ def bench(
     Raises UserError before any work if a folder is missing or a cell was begun with other settings.
     """
     _check_independent(models)
-    kinds = [read_kind(folder) for folder in models.generators]
+    kinds = [load_generator(folder).kind for folder in models.generators]
     if len(set(models.generators)) < len(kinds):
         raise UserError("generator: a folder is named twice")
     settings = {kind: TABLES[name](models, kind) for kind in dict.fromkeys(kinds)}

@@ -16,13 +16,21 @@ from accelerate import PartialState
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
 from sopo.evaluation.settings import ProtocolConfig
-from sopo.folders import CONFIG_FILE, local_folder
+from sopo.folders import CONFIG_FILE
 from sopo.json_files import read_json
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import numpy_rng
 from sopo.recipes.align import align
-from sopo.recipes.build import check_features, load_dataset, load_generator, load_matcher, load_reward
+from sopo.recipes.build import (
+    GeneratorSource,
+    check_features,
+    load_dataset,
+    load_generator,
+    load_matcher,
+    load_reward,
+    saved_from,
+)
 from sopo.recipes.evaluate import measure
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.jobs import Job
@@ -131,7 +139,7 @@ class Grid:
         base = self._table(self.root / BASE, self.folder)
         table = {REAL: base[REAL], self.label: {TIME: Stat(0.0, math.nan)} | base[BASE]}
         for row, name in self.trained.items():
-            cells = [self._table(cell, cell)[name] for cell in self._sources(name)]
+            cells = [self._table(*source)[name] for source in self._sources(name).items()]
             spent = [read_log(cell / "run" / "log.jsonl")[-1]["budget"] for cell in self._sources(name)]
             time = Stat(sum(spent) / len(spent), math.nan)
             table[f"{self.label} + {row}"] = {TIME: time} | pooled(cells)
@@ -140,7 +148,9 @@ class Grid:
     def cells(self) -> Table:
         """Every cell by itself, under its label, setting and seed."""
         return {
-            f"{self.label} + {setting.name}, seed {seed}": self._table(cell, cell)[setting.name]
+            f"{self.label} + {setting.name}, seed {seed}": self._table(cell, saved_from(self.folder, cell))[
+                setting.name
+            ]
             for setting, seed in self._cells()
             for cell in [self._cell(setting.name, seed)]
         }
@@ -174,11 +184,12 @@ class Grid:
             pairs = None if setting.mined_with is None else self._pairs(setting.mined_with)
             align(self.data, self.folder, self.models.reward, cell, setting.preference, self._loop(seed), pairs)
 
-    def _sources(self, name: str) -> dict[Path, Path]:
+    def _sources(self, name: str) -> dict[Path, GeneratorSource]:
         """Where the measurements of a setting (or the base) lie -> the model measured."""
         if name == BASE:
             return {self.root / BASE: self.folder}
-        return {cell: cell for cell in (self._cell(name, seed) for seed in self.config.seeds)}
+        cells = (self._cell(name, seed) for seed in self.config.seeds)
+        return {cell: saved_from(self.folder, cell) for cell in cells}
 
     def _measure(self, name: str) -> None:
         """A setting's seeds together, paired with all others by the protocol's seed."""
@@ -195,16 +206,17 @@ class Grid:
             rows = as_json({REAL: table[REAL], name: table[key]})
             write_json(cell / MEASURED, {**self.evaluation, "model": model_hash(model), "rows": rows})
 
-    def _measured(self, cell: Path, model: Path) -> Table | None:
+    def _measured(self, cell: Path, model: GeneratorSource) -> Table | None:
         """What was measured of this very model under this protocol, if it was."""
-        if not (cell / MEASURED).is_file() or not (local_folder(model) / CONFIG_FILE).is_file():
+        trained = cell == self.root / BASE or (cell / CONFIG_FILE).is_file()
+        if not trained or not (cell / MEASURED).is_file():
             return None
         found, wanted = read_json(cell / MEASURED), {**self.evaluation, "model": model_hash(model)}
         if not isinstance(found, dict) or any(found.get(key) != value for key, value in wanted.items()):
             return None
         return from_json(found.get("rows"), str(cell / MEASURED))
 
-    def _table(self, cell: Path, model: Path) -> Table:
+    def _table(self, cell: Path, model: GeneratorSource) -> Table:
         table = self._measured(cell, model)
         assert table is not None, cell
         return table

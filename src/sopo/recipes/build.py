@@ -80,8 +80,9 @@ def _own_generator(name: str, factory: Any, folder: Path | None = None) -> Gener
     made = run(name, factory, *([factory.Config()] if own else []))
     if not isinstance(made, Generator):
         raise UserError(f"{name}: makes a {type(made).__name__}; a generator is a subclass of sopo.Generator")
-    for part in ("config", "normalizer", "text", "kind"):
-        if not hasattr(made, part):
+    asked = [part for part in dir(Generator) if getattr(getattr(Generator, part), "__isabstractmethod__", False)]
+    for part in ("config", "normalizer", "text", "kind", *asked):
+        if getattr(getattr(made, part, Generator.nll), "__isabstractmethod__", False):
             raise UserError(f"{name}: its {type(made).__name__} has no {part!r}, which sopo.Generator asks for")
     return made if folder is None else run(name, type(made).from_pretrained, folder)
 

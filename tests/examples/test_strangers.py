@@ -1,0 +1,87 @@
+"""A stranger's file outside the package: its generator and reward go through `align`, `eval` and `sample`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import sopo
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ["--steps", "1", "--batch_size", "2", "--rollout.steps", "1"]
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus and one file, of the examples' generator and a reward."""
+    folder = tmp_path_factory.mktemp("stranger")
+    make_corpus(folder / "corpus", CorpusConfig(train=8, val=0, test=36))
+    source = (ROOT / "examples/own_generator.py").read_text(encoding="utf-8").partition("if __name__")[0]
+    source += "\ndef longer(joints, lengths, captions):\n    return lengths / 200\n"
+    (folder / "mine.py").write_text(source, encoding="utf-8")
+    return folder
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sopo.cli.main", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_align_eval_and_sample(stranger: Path) -> None:
+    reward = "0.5*mine:longer + 0.5*shipped/reward"
+    align = ["align", "--generator", "mine:make", "--reward", reward, "--data", "corpus", "--out", "aligned", *TINY]
+    done = command(stranger, *align)
+    assert done.returncode == 0, done.stderr
+    log = json.loads((stranger / "aligned/run/log.jsonl").read_text().splitlines()[0])
+    assert 0 < log["reward/mine:longer"] < 1 and log["h_w"] == pytest.approx(0, abs=1e-3)
+    evaluate = ["eval", "--data", "corpus", "--evaluator", "shipped/evaluator", "--runs", "1"]
+    done = command(stranger, *evaluate, "--generator", "mine:make", "mine:make@aligned", "--out", "table.json")
+    assert done.returncode == 0, done.stderr
+    assert {"mine:make", "mine:make@aligned"} <= set(json.loads((stranger / "table.json").read_text())["rows"])
+    sample = ["sample", "a person waves", "--seconds", "1", "--formats", "npy", "--out", "motions"]
+    done = command(stranger, *sample, "--generator", "mine:NextFrame@aligned")
+    assert done.returncode == 0 and (stranger / "motions/00_0.npy").is_file(), done.stderr
+    done = command(stranger, *sample, "--generator", "aligned")
+    assert done.returncode == 2 and done.stderr.strip().endswith("mine:NextFrame@aligned")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_same_objects_in_python(stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stranger)
+    monkeypatch.setattr(sys, "path", [str(stranger), *sys.path])
+    from mine import longer, make  # type: ignore[import-not-found]
+
+    data, base = sopo.load_data("corpus"), make()
+    base.normalizer = data.normalizer
+    before = {name: value.clone() for name, value in base.state_dict().items()}
+    reward = sopo.load_reward([(1.0, longer), (1.0, "shipped/reward")])
+    tiny = {"steps": 1, "batch_size": 2, "rollout": {"steps": 1}}
+    aligned = sopo.align(base, reward, data, "object", rounds=2, **tiny)
+    assert all(torch.equal(value, before[name]) for name, value in base.state_dict().items())
+    assert any(not torch.equal(value, before[name]) for name, value in aligned.state_dict().items())
+    test = sopo.load_data("corpus", split="test")
+    table = sopo.evaluate({"base": base, "aligned": aligned}, test, "shipped/evaluator", runs=1)
+    assert set(table) == {"real", "base", "aligned"}
+    assert sopo.sample("a person waves", aligned, seconds=1)[0].shape == (20, 22, 3)
+    again = type(base).from_pretrained("object")
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in aligned.state_dict().items())
+
+
+def test_the_example_is_short() -> None:
+    lines = (ROOT / "examples/own_generator.py").read_text(encoding="utf-8").splitlines()
+    assert sum(bool(line.strip()) for line in lines) < 80
