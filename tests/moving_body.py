@@ -51,3 +51,17 @@ def walking(frames: int = 80, speed: float = 1.0) -> NDArray[np.float64]:
 def _down(angle: NDArray[np.float64]) -> NDArray[np.float64]:
     """[T] -> directions [T, 3], straight down at 0, ahead above it."""
     return np.stack((np.zeros_like(angle), -np.cos(angle), np.sin(angle)), axis=-1)
+
+
+def t_pose() -> NDArray[np.float64]:
+    """[22, 3] legs straight down, arms straight to the sides."""
+    joints = np.array(HUMANML3D.target_offsets)
+    for joint, parent in enumerate(HUMANML3D.parents):
+        joints[joint] += joints[parent] if parent >= 0 else 0.0
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        for part, reach in (("collar", 0.08), ("shoulder", 0.18), ("elbow", 0.45), ("wrist", 0.7)):
+            joints[HUMANML3D.joints.index(f"{side}_{part}")] = (sign * reach, 0.45, 0.0)
+        for part, height in (("hip", 0.0), ("knee", -0.4), ("ankle", -0.8)):
+            joints[HUMANML3D.joints.index(f"{side}_{part}")] = (sign * 0.1, height, 0.0)
+        joints[HUMANML3D.joints.index(f"{side}_foot")] = (sign * 0.1, -0.86, 0.13)
+    return joints

@@ -1,27 +1,9 @@
 import numpy as np
 import pytest
-from moving_body import walking
-from numpy.typing import NDArray
+from moving_body import t_pose, walking
 from scipy.spatial.transform import Rotation
 
 from sopo.motion.rest_pose import motion_range
-from sopo.motion.skeleton import HUMANML3D
-
-Joints = NDArray[np.float64]
-
-
-def t_pose() -> Joints:
-    """[22, 3] legs straight down, arms straight to the sides."""
-    joints = np.array(HUMANML3D.target_offsets)
-    for joint, parent in enumerate(HUMANML3D.parents):
-        joints[joint] += joints[parent] if parent >= 0 else 0.0
-    for side, sign in (("left", 1.0), ("right", -1.0)):
-        for part, reach in (("collar", 0.08), ("shoulder", 0.18), ("elbow", 0.45), ("wrist", 0.7)):
-            joints[HUMANML3D.joints.index(f"{side}_{part}")] = (sign * reach, 0.45, 0.0)
-        for part, height in (("hip", 0.0), ("knee", -0.4), ("ankle", -0.8)):
-            joints[HUMANML3D.joints.index(f"{side}_{part}")] = (sign * 0.1, height, 0.0)
-        joints[HUMANML3D.joints.index(f"{side}_foot")] = (sign * 0.1, -0.86, 0.13)
-    return joints
 
 
 @pytest.mark.parametrize("fps", [20, 30, 120])

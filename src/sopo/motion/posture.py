@@ -32,6 +32,7 @@ _RESTS = 0.9  # cosine with its axis of a rest pose that stands
 _AGREED = 0.7  # share of the votes that an axis needs
 _SINKS = 0.3  # legs by which feet go on sinking below their usual height: no floor, somebody crawls headfirst
 _FLAT = 0.25  # legs by which the lowest joint of somebody who stays on a floor goes up and down
+_FASTEST = 20.0  # legs a second that a pelvis goes most of its time; sprinters do 12
 _SPINS = 150.0  # degrees a second that a trunk turns on average; a series of somersaults does 260
 _ROUGH = 0.9  # change of that turn from frame to frame, as a share of it: somersaults have 0.6, noise 1 and more
 _TELLS = 0.08  # legs by which knees and toes lie ahead, or in a mirror image behind
@@ -44,11 +45,11 @@ class Signs:
 
     trunk, legs: mean directions, pelvis to head and ankles to pelvis. leg: hip to ankle. ahead: how far knees and toes
     lie before hips and ankles; toed: whether there are toes. square: as in ``stance``. spin: degrees a second that the
-    trunk turns, mean; rough: by how much of that the turn changes from frame to frame. For each of ``AXES`` as up:
-    upright and feet_lowest are the shares of frames in which the trunk goes up it, and in which no joint lies lower
-    than the feet; pelvis and hands are usual heights above the lowest joint, overhead that of the hands above the head;
-    sinks: how far feet go below their usual height; floor: how far the lowest joint goes up and down; roams: how far
-    the pelvis goes sideways.
+    trunk turns, mean; rough: by how much of that the turn changes from frame to frame. speed: of the pelvis, a second,
+    median. For each of ``AXES`` as up: upright, feet_lowest: shares of frames in which the trunk goes up it, and in
+    which no joint lies lower than the feet; pelvis, hands: usual heights above the lowest joint; overhead: of the
+    hands above the head; sinks: how far feet go below their usual height; floor: how far the lowest joint goes up and
+    down; roams: how far the pelvis goes sideways.
     """
 
     trunk: Vector
@@ -59,6 +60,7 @@ class Signs:
     square: float
     spin: float
     rough: float
+    speed: float
     upright: tuple[float, ...]
     feet_lowest: tuple[float, ...]
     pelvis: tuple[float, ...]
@@ -101,6 +103,8 @@ class Signs:
         at = AXES.index(axis)
         if self.spin > _SPINS and self.rough > _ROUGH:
             return f"its trunk turns by {self.spin:.0f} degrees a second on average: noise, no motion of a body"
+        if self.speed > _FASTEST:
+            return f"its pelvis goes by {self.speed:.0f} legs a second: its path and its bones are in different units"
         if self.upright[at] > 0.5 or self.pelvis[at] < _LOW or self.hands[at] < _LOW / 2:
             return ""
         lean = np.degrees(np.arccos(np.clip(_part(self.trunk, axis), -1, 1)))
@@ -118,6 +122,7 @@ def read_signs(joints: Joints, fps: float, toed: bool = True) -> Signs:
     turned = np.diff(trunk, axis=0)
     turns = float(np.linalg.norm(turned, axis=-1).mean()) if len(turned) else 0.0
     jolts = float(np.linalg.norm(np.diff(turned, axis=0), axis=-1).mean()) if len(turned) > 1 else 0.0
+    steps = np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1)
     heights = np.concatenate((joints, -joints), axis=-1) / leg  # [T, 22, 6], over each of AXES
     floor, soles = heights.min(axis=1), heights[:, feet].min(axis=1)
     spread = np.ptp(joints[:, 0], axis=0) / leg
@@ -130,6 +135,7 @@ def read_signs(joints: Joints, fps: float, toed: bool = True) -> Signs:
         square=float(stance.squareness(joints, HUMANML3D).mean()),
         spin=float(np.degrees(turns)) * fps,
         rough=jolts / max(turns, 1e-12),
+        speed=float(np.median(steps)) * fps / leg if len(steps) else 0.0,
         upright=_floats((np.concatenate((trunk, -trunk), axis=-1) > _UPRIGHT).mean(axis=0)),
         feet_lowest=_floats((soles <= floor + 0.02).mean(axis=0)),
         pelvis=_floats(np.median(heights[:, 0] - floor, axis=0)),

@@ -171,12 +171,16 @@ class _Finder:
         doubts = []
         if told == "tree":
             doubts.append("names say nothing, joints are told by the tree alone (--mapping)")
-        elif against := [part for part, joint in limbs.items() if self.labels[joint].score(part) < 0]:
+        elif against := [part for part, joint in limbs.items() if self._speaks_against(joint, part)]:
             taken = ", ".join(f"{self.names[limbs[part]]} is taken as {part}" for part in against)
             doubts.append(f"names and tree disagree: {taken} (--mapping)")
         if (bodies := len(self._roots_of_knees())) > 1:
             doubts.append(f"it holds {bodies} bodies, of which one is taken (--mapping)")
         return tuple(doubts)
+
+    def _speaks_against(self, joint: int, part: str) -> bool:
+        """Whether a name says another part; that of an end is only its parent's, so it says nothing."""
+        return self.labels[joint].score(part) < 0 and not self.labels[joint].tip
 
     def _roots_of_knees(self) -> set[int]:
         """Roots of the trees that have a left knee by name."""

@@ -28,6 +28,13 @@ def motion_range(joints: Joints, fps: float, rest: Joints | None = None) -> tupl
     return _held(joints, fps, rest), len(joints) - _held(joints[::-1], fps, rest)
 
 
+def is_alike(pose: Joints) -> bool:
+    """[22, 3] -> whether its left side is like its right, as rest poses are where programs mean them to be seen."""
+    mirror = list(HUMANML3D.mirror)
+    apart = _distances(pose)
+    return bool(np.abs(apart - apart[mirror][:, mirror]).max() <= _ALIKE * leg_length(pose[None], HUMANML3D))
+
+
 def _held(joints: Joints, fps: float, rest: Joints | None) -> int:
     """Frames of a rest pose at the start."""
     speed = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(axis=-1) * fps
@@ -44,12 +51,10 @@ def _held(joints: Joints, fps: float, rest: Joints | None) -> int:
 def _step_from(pose: Joints, rest: Joints | None) -> tuple[float, float] | None:
     """What a step has to be to leave ``pose`` as a rest pose; None if it is none."""
     size = leg_length(pose[None], HUMANML3D)
-    mirror = list(HUMANML3D.mirror)
-    apart = _distances(pose)
-    if rest is not None and np.abs(apart - _distances(rest)).max() < _ALIKE * size:
+    if rest is not None and np.abs(_distances(pose) - _distances(rest)).max() < _ALIKE * size:
         return _EXACT_STEP
     straight = min(_straightness(pose, "hip", "knee", "ankle"), _straightness(pose, "shoulder", "elbow", "wrist"))
-    if np.abs(apart - apart[mirror][:, mirror]).max() > _ALIKE * size or straight < _STRAIGHT:
+    if straight < _STRAIGHT or not is_alike(pose):
         return None
     return _EXACT_STEP if straight > _EXACT else _STEP
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from moving_body import walking
+from moving_body import t_pose, walking
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -22,7 +22,6 @@ Joints = NDArray[np.float64]
 J = HUMANML3D.joints.index
 HEAD = J("head")
 STANDING = walking(speed=0.0)
-T_POSE = walking(1)[0]
 # Of a still sleeper on the back, along X; and of somebody on the hands, whose arms are straight beyond the head.
 LYING = STANDING[40][None].repeat(60, axis=0) @ Rotation.from_euler("z", -90, degrees=True).as_matrix().T
 LYING += np.random.default_rng(0).normal(scale=1e-3, size=LYING.shape)
@@ -123,8 +122,8 @@ def test_who_lies_among_those_who_stand_stays_lying() -> None:
 def test_who_lies_alone_is_doubted() -> None:
     aslant = LYING @ Rotation.from_euler("y", 40, degrees=True).as_matrix().T
     assert "which axis is up" in read({"a": clip(aslant)})[1][0].refused
-    assert "do they lie" in read({"a": clip(LYING, rest=T_POSE)})[1][0].refused
-    found, (rig,) = read({"a": clip(aslant, rest=T_POSE)})
+    assert "do they lie" in read({"a": clip(LYING, rest=t_pose())})[1][0].refused
+    found, (rig,) = read({"a": clip(aslant, rest=t_pose())})
     assert "rest pose alone says that y is up" in rig.doubts[0]
     assert_same(found["a"], LYING)
     for settings in ({"up": "y"}, {}):
@@ -164,9 +163,11 @@ def test_noise_and_bent_trunks_are_refused_clip_by_clip() -> None:
         bent[:, J(f"{side}_wrist"), 1] = 0.7
     turns = Rotation.from_rotvec(np.random.default_rng(1).normal(scale=1.5, size=(80, 3))).as_matrix()
     noise = np.einsum("tij,tkj->tki", turns, STANDING)
-    found, rigs = read({"a": clip(walking()), "bent": clip(bent), "noise": clip(noise)})
+    torn = walking(speed=40.0)  # the path in one unit, the body in another
+    clips = {"a": walking(), "bent": bent, "noise": noise, "torn": torn}
+    found, rigs = read({name: clip(joints) for name, joints in clips.items()})
     strays = {name: reason for rig in rigs for name, reason in rig.strays.items()}
-    assert list(found) == ["a"] and strays.keys() == {"bent", "noise"}
+    assert list(found) == ["a"] and strays.keys() == {"bent", "noise", "torn"} and "units" in strays["torn"]
     assert "--up y takes it" in strays["bent"] and "noise" in strays["noise"]
     assert "bent" in read({"a": clip(walking()), "bent": clip(bent)}, up="y")[0]
 

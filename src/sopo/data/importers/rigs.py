@@ -13,6 +13,7 @@ from sopo.errors import UserError
 from sopo.motion.clip import Clip
 from sopo.motion.posture import Signs, Up, flips, is_reversed, opposite, read_signs, settle_unit, settle_up
 from sopo.motion.recognise import Body, recognise
+from sopo.motion.rest_pose import is_alike
 from sopo.motion.retarget import JointMapping, on_body
 from sopo.motion.skeleton import HUMANML3D
 
@@ -85,7 +86,6 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
         return Unread(str(error), clip.names)
     toed = bool(body.weights["left_foot"])
     bones = few.positions - few.positions[:, [max(parent, 0) for parent in clip.parents]]
-    resting = clip.at_rest()
     return Look(
         clip.names,
         clip.parents,
@@ -94,9 +94,16 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
         clip.unit,
         body,
         read_signs(on_body(few, body.weights), clip.fps / step, toed),
-        read_signs(on_body(resting, body.weights), clip.fps, toed) if resting else None,
+        _rest(clip, body, toed),
         meant,
     )
+
+
+def _rest(clip: Clip, body: Body, toed: bool) -> Signs | None:
+    """What the rest pose shows, if it is one to be seen: some files have all bones in a line there."""
+    resting = clip.at_rest()
+    pose = on_body(resting, body.weights) if resting else None
+    return read_signs(pose, clip.fps, toed) if pose is not None and is_alike(pose[0]) else None
 
 
 def settle(looks: Mapping[str, Look], up: str | None, unit: float | None) -> list[Rig]:
