@@ -53,12 +53,16 @@ def test_the_examples_hold(example: doctest.DocTest, corpus: Path, monkeypatch: 
     assert result.attempted and not result.failed
 
 
+@pytest.mark.slow
 def test_ten_lines(corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Those of the page, at a smaller size."""
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     code = page.partition("```python\n")[2].partition("```")[0]
     assert len(code.strip().splitlines()) <= 10
-    for large, small in (("steps=100", 'steps=1, batch_size=2, rollout={"steps": 1}'), ("runs=4", "runs=1")):
+    for large, small in (
+        ("steps=100", 'steps=1, batch_size=2, rollout={"steps": 1}'),
+        ("runs=4", 'runs=1, sampling={"steps": 1}'),
+    ):
         assert large in code
         code = code.replace(large, small)
     monkeypatch.chdir(corpus)

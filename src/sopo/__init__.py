@@ -39,10 +39,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'sopo' has no attribute {name!r}")
-    return getattr(import_module(_PLACES.get(name, "sopo.api")), name)
+if not TYPE_CHECKING:  # which would take any name to be here
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module 'sopo' has no attribute {name!r}")
+        return getattr(import_module(_PLACES.get(name, "sopo.api")), name)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,11 +32,26 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(params=["source", "installed"])
+def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where the package is imported from: the checkout, or what `pip install` makes of it."""
+    if request.param == "source":
+        return ROOT / "src"
+    pytest.importorskip("setuptools", "77")
+    copy = tmp_path / "checkout"  # which is built in, and left as it was
+    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*install, "--target", str(tmp_path / "site"), str(copy)], check=True, capture_output=True)
+    return tmp_path / "site"
+
+
+def command(package: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sopo.cli.main", *words],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        env=os.environ | {"PYTHONPATH": str(package)},
         capture_output=True,
         text=True,
         check=False,
@@ -42,21 +59,22 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_align_eval_and_sample(stranger: Path) -> None:
+def test_align_eval_and_sample(package: Path, stranger: Path, tmp_path: Path) -> None:
+    stranger = Path(shutil.copytree(stranger, tmp_path / "stranger"))
     reward = "0.5*mine:longer + 0.5*shipped/reward"
     align = ["align", "--generator", "mine:make", "--reward", reward, "--data", "corpus", "--out", "aligned", *TINY]
-    done = command(stranger, *align)
+    done = command(package, stranger, *align)
     assert done.returncode == 0, done.stderr
     log = json.loads((stranger / "aligned/run/log.jsonl").read_text().splitlines()[0])
     assert 0 < log["reward/mine:longer"] < 1 and log["h_w"] == pytest.approx(0, abs=1e-3)
     evaluate = ["eval", "--data", "corpus", "--evaluator", "shipped/evaluator", "--runs", "1"]
-    done = command(stranger, *evaluate, "--generator", "mine:make", "mine:make@aligned", "--out", "table.json")
+    done = command(package, stranger, *evaluate, "--generator", "mine:make", "mine:make@aligned", "--out", "table.json")
     assert done.returncode == 0, done.stderr
     assert {"mine:make", "mine:make@aligned"} <= set(json.loads((stranger / "table.json").read_text())["rows"])
     sample = ["sample", "a person waves", "--seconds", "1", "--formats", "npy", "--out", "motions"]
-    done = command(stranger, *sample, "--generator", "mine:NextFrame@aligned")
+    done = command(package, stranger, *sample, "--generator", "mine:NextFrame@aligned")
     assert done.returncode == 0 and (stranger / "motions/00_0.npy").is_file(), done.stderr
-    done = command(stranger, *sample, "--generator", "aligned")
+    done = command(package, stranger, *sample, "--generator", "aligned")
     assert done.returncode == 2 and done.stderr.strip().endswith("mine:NextFrame@aligned")
     assert len(done.stderr.strip().splitlines()) == 1
 
@@ -80,6 +98,19 @@ def test_the_same_objects_in_python(stranger: Path, monkeypatch: pytest.MonkeyPa
     assert sopo.sample("a person waves", aligned, seconds=1)[0].shape == (20, 22, 3)
     again = type(base).from_pretrained("object")
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in aligned.state_dict().items())
+
+
+def test_the_example_runs(stranger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a script, at a smaller size."""
+    align, evaluate = sopo.align, sopo.evaluate
+    tiny = {"steps": 1, "batch_size": 2, "rollout": {"steps": 1}}
+    monkeypatch.setattr(sopo, "align", lambda *given, **settings: align(*given, **settings | tiny), raising=False)
+    monkeypatch.setattr(sopo, "evaluate", lambda *given: evaluate(*given, runs=1), raising=False)
+    monkeypatch.chdir(stranger)
+    monkeypatch.setattr(sys, "argv", ["own_generator.py", "corpus"])
+    runpy.run_path(str(ROOT / "examples/own_generator.py"), run_name="__main__")
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown[-3:] == ["real", "base", "aligned"]
 
 
 def test_the_example_is_short() -> None:
