@@ -21,7 +21,8 @@ PAGE = """# Parity with published code
 
 Each line is one recording made by running the public code of a system on small inputs (random weights where there is a
 network), and what our code gives on the same inputs: the largest absolute difference over all numbers compared, and
-the tolerance under which the test passes. An error of 0 under "exact" means equal tokens, ranks or bits. Lines
+the tolerance under which the test passes, mostly a share of the largest number recorded. An error of 0 under "exact"
+means equal tokens, ranks or bits; tokens and ranks are compared where the recorded numbers are clear about them. Lines
 of a manifest count the numbers of a released model at its published size: every key and shape has its place in ours,
 none is missing and none left over.
 
@@ -31,7 +32,8 @@ skip where they are absent. Written on {date} by
     pytest tests/motion tests/data tests/diffusion tests/evaluation tests/matching tests/published \\
         --parity-table docs/parity.md
 
-with torch {torch}, numpy {numpy}, Python {python}, on a CPU ({machine}), float32 unless the recording says otherwise.
+with torch {torch}, numpy {numpy}, Python {python}, on a CPU ({machine}): ours in 64 bits where the recording, unless it
+says otherwise, is of 32, so that the error is that of the recording. `--parity DIR` compares with another folder's.
 
 | recording | compared numbers | tolerance | largest error | share of the tolerance |
 | --- | ---: | --- | ---: | ---: |

@@ -24,6 +24,7 @@ from sopo.published.guo import guo_config
 from sopo.randomness import Draws
 
 SMALL = GuoConfig(23, "hashed-16", 16, 8, 64, 16, 16, 16, 16, 16)
+SHARE = 3e-5  # of the largest number, which summing over a sequence may make of 32 bits
 each_dataset = each("name", "t2m_evaluator/tiny_*.safetensors", "t2m_evaluator/tiny_t2m", "t2m_evaluator/tiny_kit")
 
 
@@ -37,16 +38,16 @@ def test_embeddings_match_the_published_ones(recordings: Recordings, name: str) 
     model.load_state_dict(weights | own)
     with torch.no_grad():
         text = model.text_encoder(io["word_embs_fp16"], io["pos_onehot"].double(), io["cap_lens"])
-        parity(f"{name}_io: embeddings", text, io["text_embedding_input_order"], 1e-5)
+        parity(f"{name}_io: embeddings", text, io["text_embedding_input_order"], SHARE)
         order = io["align_idx"]
-        parity(f"{name}_io: embeddings", text[order], io["text_embedding"], 1e-5)
+        parity(f"{name}_io: embeddings", text[order], io["text_embedding"], SHARE)
         for tail in ("", "_not_zeropadded"):
             motion = model.encode_motions(io[f"motions{tail}_fp16"], io["m_lens"])
-            parity(f"{name}_io: embeddings", motion[order], io[f"motion_embedding{tail}"], 1e-5)
+            parity(f"{name}_io: embeddings", motion[order], io[f"motion_embedding{tail}"], SHARE)
         movement = model.movement_encoder(io["motions_fp16"])
-        parity(f"{name}_io: movements", movement, io["movement_encoder_out"], 1e-5)
+        parity(f"{name}_io: movements", movement, io["movement_encoder_out"], SHARE)
     zeros = model.embed_motions(io["motions_not_zeropadded_fp16"], io["m_lens"])
-    parity(f"{name}_io: embeddings", zeros, io["motion_embedding_input_order"], 1e-5)
+    parity(f"{name}_io: embeddings", zeros, io["motion_embedding_input_order"], SHARE)
 
 
 @pytest.mark.parametrize(("preset", "entry"), [("guo-humanml3d", "t2m"), ("guo-kit", "kit")])
