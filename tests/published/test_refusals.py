@@ -53,6 +53,15 @@ def test_damaged_files(tmp_path: Path, evaluator: Path, refused: Refused, damage
     assert str(evaluator) in refused("guo", evaluator, tmp_path / "out")
 
 
+def test_tensors_that_are_larger_than_their_file(tmp_path: Path, manifest: Manifest, refused: Refused) -> None:
+    """One number may stand for any amount, and sizes are read off the shapes."""
+    path = write_mdm(tmp_path / "save", manifest, "humanml_trans_enc_512_clip")
+    tree = torch.load(path, weights_only=True)
+    tree["input_process.poseEmbedding.weight"] = torch.zeros(1).expand(10**6, 10**6)
+    torch.save(tree, path)
+    assert "many times what the file holds" in refused("mdm", path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("system", SINGLE_FILES)
 def test_weights_of_another_system(tmp_path: Path, refused: Refused, system: str) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "w.pt")

@@ -15,6 +15,7 @@ from sopo.motion.normalize import Normalizer
 from sopo.published.beside import check_dataset, read_settings, read_statistics
 from sopo.published.reading import read_checkpoint, tensors_of
 from sopo.published.settings import Given
+from sopo.settings import shown
 from sopo.weights import load_weights
 
 PREFIXES = {
@@ -62,7 +63,7 @@ def _settings(path: Path, given: Given) -> dict[str, Any]:
     for name, default in DEFAULTS.items():
         if type(known[name]) is not type(default):
             kind = type(default).__name__
-            raise UserError(f"{path.parent / 'args.json'}: {name} is {known[name]!r}, expected one of type {kind}")
+            raise UserError(f"{path.parent / 'args.json'}: {name} is {shown(known[name])}, expected one of type {kind}")
     said = {"diffusion_steps": given.diffusion_steps, "mask_frames": given.mask_frames, "step_token": given.step_token}
     known["step_token"] = known["emb_trans_dec"]
     settings = {name: known[name] if value is None else value for name, value in said.items()}

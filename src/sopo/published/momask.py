@@ -169,7 +169,7 @@ def _heads(checkpoint: Path) -> int:
     file = checkpoint.parents[1] / "opt.txt"
     if not file.is_file():
         return HEADS
-    said = re.search(r"^n_heads: (\d+)$", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    said = re.search(r"^n_heads: (\d{1,4})$", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     if not said:
         raise UserError(f"{file}: has no line 'n_heads: NUMBER'; expected MoMask's settings")
     return int(said[1])

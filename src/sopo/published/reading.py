@@ -6,7 +6,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sopo.errors import UserError
 from sopo.weights import read_weights
 
 Tree = Mapping[str, Any]
+SHARED, MAX_DEPTH = 4, 3  # how often a file may tell the same numbers, and how deep
 SUFFIXES = (".pt", ".pth", ".ckpt", ".tar", ".safetensors")
 
 # Lightning keeps the run's settings beside the weights. Objects of these packages are read as blanks: the names
@@ -42,7 +43,19 @@ def read_checkpoint(path: Path) -> Tree:
     tree = read_weights(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(tree, dict):
         raise UserError(f"{path}: holds a {type(tree).__name__}, expected a dict of tensors (a state_dict)")
+    # A tensor's rows may be one row of the file many times over, and several tensors the same ones.
+    if (total := sum(tensor.nbytes for tensor in _tensors(tree))) > SHARED * path.stat().st_size:
+        raise UserError(f"{path}: refused, its tensors are {total >> 20} MiB, many times what the file holds")
     return tree
+
+
+def _tensors(tree: Tree, depth: int = 0) -> Iterator[Tensor]:
+    """Those at the leaves, a few dicts deep; a dict may hold itself."""
+    for part in tree.values():
+        if isinstance(part, Tensor):
+            yield part
+        elif isinstance(part, dict) and depth < MAX_DEPTH:
+            yield from _tensors(part, depth + 1)
 
 
 def read_tensor(path: Path) -> Tensor:
