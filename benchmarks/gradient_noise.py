@@ -24,7 +24,7 @@ from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.recipes.presets import stable
 from sopo.rewards.threshold import resolve_tau
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 BATCHES = 10
 

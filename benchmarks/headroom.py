@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
-from sopo.evaluation.protocol import ProtocolConfig
+from sopo.diffusion.settings import Sampling
+from sopo.evaluation.settings import ProtocolConfig
 from sopo.generators.generator import Generator
 from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
 from sopo.recipes.evaluate import measure

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.momask import MoMask, TokenDraw
 from sopo.preference.losses import pair_loss
 from sopo.preference.ratio import log_ratio

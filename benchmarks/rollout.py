@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from sopo.batch import as_captions
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.mdm import MDM
 from sopo.randomness import Draws
 from sopo.recipes.presets import MDM_PRESETS

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator, NoiseDraw
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.ratio import log_ratio

@@ -23,7 +23,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from sopo.data.dataset import MotionDataset
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.evaluation import metrics
 from sopo.generators.generator import Generator
 from sopo.matching.guo import GuoMatcher
@@ -35,7 +35,7 @@ from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_
 from sopo.recipes.presets import loop_stable, stable
 from sopo.recipes.sources import generator_source
 from sopo.rewards.reward import Reward
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 SHUFFLES = 20  # of the captions into pools
 POOL = 32

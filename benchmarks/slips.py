@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sopo.corpus.write import CorpusConfig
+from sopo.corpus.settings import CorpusConfig
 from sopo.data.dataset import MotionDataset
 from sopo.recipes.build import load_dataset, load_reward
 from sopo.recipes.corpus import made_corpus

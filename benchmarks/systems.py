@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Caption, as_captions
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
-from sopo.generators.mdm import MDM, MDMConfig
-from sopo.generators.mld import MLD, MLDConfig
-from sopo.generators.momask import MoMask, MoMaskConfig
+from sopo.generators.mdm import MDM
+from sopo.generators.mld import MLD
+from sopo.generators.momask import MoMask
+from sopo.generators.settings import MDMConfig, MLDConfig, MoMaskConfig
 from sopo.matching.guo import PUBLISHED as GUO
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.matcher import Matcher

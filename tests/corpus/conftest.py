@@ -11,7 +11,8 @@ import pytest
 
 from sopo.corpus.compose import compose
 from sopo.corpus.program import Program, sample_program
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_corpus
 from sopo.randomness import numpy_rng
 
 Perform = Callable[..., np.ndarray]

@@ -11,7 +11,8 @@ import torch
 
 from sopo.corpus.checker import CaptionIndex, check_many, judge, observe
 from sopo.corpus.program import Program
-from sopo.corpus.write import CorpusConfig, make_clip, make_corpus
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_clip, make_corpus
 from sopo.data.check import check_folder
 from sopo.data.dataset import MotionDataset
 from sopo.data.layout import MotionFolder

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_corpus
 from sopo.data.bodies import FAULTS, Bodies
 from sopo.data.check import KINDS, check_folder
 from sopo.data.layout import MotionFolder, write_clip

@@ -11,7 +11,8 @@ from parity_table import parity
 from recordings import Numbers, Recordings, each, numbered
 from torch import Tensor
 
-from sopo.diffusion.schedule import Diffusion, Sampling, linspace32
+from sopo.diffusion.schedule import Diffusion, linspace32
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 
 

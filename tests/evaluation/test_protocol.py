@@ -8,7 +8,8 @@ import torch
 
 from sopo.errors import UserError
 from sopo.evaluation import metrics
-from sopo.evaluation.protocol import ProtocolConfig, default_witnesses, evaluate
+from sopo.evaluation.protocol import default_witnesses, evaluate
+from sopo.evaluation.settings import ProtocolConfig
 from sopo.evaluation.sources import RealMotions
 from sopo.matching.tmr import TMR
 from sopo.randomness import derive_seed

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_corpus
 from sopo.data.dataset import MotionDataset
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError

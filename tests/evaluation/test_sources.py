@@ -8,7 +8,8 @@ import pytest
 
 from sopo.batch import as_captions
 from sopo.errors import UserError
-from sopo.evaluation.protocol import ProtocolConfig, evaluate
+from sopo.evaluation.protocol import evaluate
+from sopo.evaluation.settings import ProtocolConfig
 from sopo.evaluation.sources import FileSource
 from sopo.motion.encode import encode_joints
 from sopo.motion.skeleton import HUMANML3D

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch, as_captions, length_mask
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import NoiseDraw
-from sopo.generators.mdm import MDM, MDMConfig
+from sopo.generators.mdm import MDM
+from sopo.generators.settings import MDMConfig
 from sopo.randomness import Draws
 
 TEXTS = as_captions(["a person walks", "someone waves the left hand twice", "jump", "a man kicks with the right foot"])

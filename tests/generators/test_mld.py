@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from sopo.batch import Batch, as_captions, length_mask
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
-from sopo.generators.mld import MLD, MLDConfig
-from sopo.generators.motion_vae import MotionVAE, MotionVAEConfig
+from sopo.generators.mld import MLD
+from sopo.generators.motion_vae import MotionVAE
+from sopo.generators.settings import MLDConfig, MotionVAEConfig
 from sopo.preference.ratio import log_ratio
 from sopo.randomness import Draws
 

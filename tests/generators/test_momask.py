@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch, as_captions, length_mask
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
-from sopo.generators.length_estimator import LengthEstimator, LengthEstimatorConfig
+from sopo.generators.length_estimator import LengthEstimator
 from sopo.generators.masked_transformer import masking_schedule
-from sopo.generators.momask import MoMask, MoMaskConfig, TokenDraw
-from sopo.generators.rvq_vae import RVQVAEConfig
-from sopo.generators.token_transformer import TokenTransformerConfig
+from sopo.generators.momask import MoMask, TokenDraw
+from sopo.generators.settings import LengthEstimatorConfig, MoMaskConfig, RVQVAEConfig, TokenTransformerConfig
 from sopo.preference.objective import PreferenceObjective
 from sopo.preference.ratio import log_ratio
 from sopo.preference.settings import PreferenceConfig

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from sopo.batch import Batch, as_captions, length_mask
 from sopo.errors import UserError
-from sopo.generators.rvq_vae import RVQVAE, RVQVAEConfig
+from sopo.generators.rvq_vae import RVQVAE
+from sopo.generators.settings import RVQVAEConfig
 from sopo.nn.residual_quantizer import Codebook, ResidualQuantizer
 from sopo.randomness import Draws
-from sopo.training.loop import CHECKPOINT, LoopConfig, fit
+from sopo.training.loop import CHECKPOINT, fit
+from sopo.training.settings import LoopConfig
 
 LENGTH = torch.tensor([24, 8, 16, 12])
 

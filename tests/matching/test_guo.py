@@ -14,10 +14,11 @@ from recordings import Recordings, each, numbered
 
 from sopo.batch import Batch, Caption, as_captions
 from sopo.errors import UserError
-from sopo.matching.guo import PUBLISHED, GuoConfig, GuoMatcher
+from sopo.matching.guo import PUBLISHED, GuoMatcher
 from sopo.matching.losses import margin_contrastive
 from sopo.matching.objectives import GuoObjective, MovementObjective
 from sopo.matching.retrieval import retrieval
+from sopo.matching.settings import GuoConfig
 from sopo.matching.words import CLASSES, VIP_CLASS, GloveWords, read_words, word_vectors
 from sopo.motion.normalize import Normalizer
 from sopo.published.guo import guo_config

@@ -15,7 +15,8 @@ from sopo.errors import UserError
 from sopo.matching.losses import false_negatives, info_nce, kl_normal
 from sopo.matching.objectives import TMRObjective, TMRWeights
 from sopo.matching.retrieval import retrieval
-from sopo.matching.tmr import PUBLISHED, TMR, TMRConfig
+from sopo.matching.settings import TMRConfig
+from sopo.matching.tmr import PUBLISHED, TMR
 from sopo.motion.normalize import Normalizer
 from sopo.published.tmr import HEADS, tmr_config
 from sopo.randomness import Draws

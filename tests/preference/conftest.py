@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch, Caption, as_captions, length_mask
-from sopo.generators.mdm import MDM, MDMConfig
+from sopo.generators.mdm import MDM
+from sopo.generators.settings import MDMConfig
 from sopo.rewards.reward import Reward
 
 

@@ -12,7 +12,8 @@ from sopo.batch import Batch
 from sopo.preference.guard import WinnerGuard
 from sopo.randomness import Draws
 from sopo.training.log import read_log
-from sopo.training.loop import LoopConfig, fit
+from sopo.training.loop import fit
+from sopo.training.settings import LoopConfig
 
 
 def watched(guard: WinnerGuard, ratios: list[float]) -> list[tuple[bool, float]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import NoiseDraw
 from sopo.generators.mdm import MDM

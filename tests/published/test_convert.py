@@ -20,7 +20,7 @@ from sopo.batch import as_captions
 from sopo.cli.main import main
 from sopo.generators.length_estimator import LengthEstimator
 from sopo.generators.momask import MoMask
-from sopo.published.beside import Given
+from sopo.published.settings import Given
 from sopo.recipes.build import load_generator, load_matcher
 from sopo.recipes.convert import convert
 

@@ -9,7 +9,8 @@ import huggingface_hub
 import pytest
 
 from sopo.errors import UserError
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.matching.settings import TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.recipes.build import load_matcher
 
 

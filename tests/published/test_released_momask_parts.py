@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sopo.errors import UserError
 from sopo.generators.masked_transformer import masked_ratio
-from sopo.generators.momask import MoMaskConfig
+from sopo.generators.settings import MoMaskConfig
 from sopo.generators.token_transformer import TOP_SHARE
 from sopo.motion.normalize import Normalizer
 from sopo.nn.gumbel import keep_top

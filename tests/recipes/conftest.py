@@ -9,17 +9,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_corpus
 from sopo.data.dataset import MotionDataset
 from sopo.generators.generator import Generator
-from sopo.generators.mdm import MDM, MDMConfig
-from sopo.generators.mld import MLD, MLDConfig
-from sopo.generators.momask import MoMask, MoMaskConfig
-from sopo.generators.motion_vae import MotionVAEConfig
-from sopo.generators.rvq_vae import RVQVAEConfig
-from sopo.generators.token_transformer import TokenTransformerConfig
-from sopo.matching.guo import GuoConfig, GuoMatcher
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.generators.mdm import MDM
+from sopo.generators.mld import MLD
+from sopo.generators.momask import MoMask
+from sopo.generators.settings import (
+    MDMConfig,
+    MLDConfig,
+    MoMaskConfig,
+    MotionVAEConfig,
+    RVQVAEConfig,
+    TokenTransformerConfig,
+)
+from sopo.matching.guo import GuoMatcher
+from sopo.matching.settings import GuoConfig, TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.recipes.pretrain import statistics
 
 SMALL = {"width": 16, "feedforward": 24, "layers": 1, "heads": 2}

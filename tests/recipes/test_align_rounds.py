@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.align import ROUND_SEEDS, align
 from sopo.recipes.build import load_generator
 from sopo.training.log import read_log
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 SOPO = PreferenceConfig("sopo", K=2, tau="q1", scale=5.0, rollout=Sampling("ddim", 1, 1.0))
 

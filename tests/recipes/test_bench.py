@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from sopo.cli.main import main
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
-from sopo.matching.guo import GuoConfig, GuoMatcher
+from sopo.matching.guo import GuoMatcher
+from sopo.matching.settings import GuoConfig
 from sopo.recipes import bench as recipe
 from sopo.recipes import bench_grid
 from sopo.recipes.align import align
 from sopo.recipes.bench import bench, table1, table4
-from sopo.recipes.bench_grid import BenchConfig, Models
-from sopo.recipes.mine import MineConfig
+from sopo.recipes.bench_grid import Models
 from sopo.recipes.presets import LOOP_STABLE, PRESETS, stable
+from sopo.recipes.settings import BenchConfig, MineConfig
 from sopo.reports.bench import PUBLISHED, published_rows
 from sopo.reports.tables import from_json
 

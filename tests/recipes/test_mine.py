@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.preference.candidates import Candidates, draw_candidates
 from sopo.preference.settings import PreferenceConfig
@@ -17,9 +17,10 @@ from sopo.recipes import mine as recipe
 from sopo.recipes.align import align
 from sopo.recipes.batches import pair_batches
 from sopo.recipes.build import load_dataset, load_generator
-from sopo.recipes.mine import MineConfig, mine
+from sopo.recipes.mine import mine
+from sopo.recipes.settings import MineConfig
 from sopo.training.log import read_log
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 FAMILIES = ("mdm", "mld", "momask")
 CONFIG = MineConfig(K=3, captions=20, keep="all", sampling=Sampling("ddim", 2, 1.5), batch_size=6)

@@ -19,7 +19,7 @@ from sopo.randomness import Draws
 from sopo.recipes.batches import training_batches
 from sopo.recipes.build import load_dataset, load_generator
 from sopo.recipes.pretrain import statistics, train_mld, train_momask
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 LOOP = LoopConfig(steps=4, batch_size=8, learning_rate=1e-3)
 on_codes = pytest.mark.parametrize("family", ["mld", "momask"])

@@ -9,11 +9,11 @@ import pytest
 
 import sopo.recipes.profile as recipe
 from sopo.cli.main import main
-from sopo.diffusion.schedule import Sampling
+from sopo.diffusion.settings import Sampling
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.build import load_dataset
 from sopo.recipes.profile import POLICY, REFERENCE, REST, SAMPLING, SCORING, UPDATE, Clock, profile
-from sopo.training.loop import LoopConfig
+from sopo.training.settings import LoopConfig
 
 LOOP = LoopConfig(steps=2, batch_size=4)
 

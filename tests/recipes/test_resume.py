@@ -8,7 +8,8 @@ import pytest
 
 from sopo.errors import UserError
 from sopo.recipes.resume import write_run
-from sopo.training.loop import CHECKPOINT, LoopConfig
+from sopo.training.loop import CHECKPOINT
+from sopo.training.settings import LoopConfig
 
 LOOP = LoopConfig(steps=10, learning_rate=1e-4)
 

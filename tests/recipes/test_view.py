@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sopo.cli.main import main
-from sopo.corpus.write import CorpusConfig, make_corpus
+from sopo.corpus.settings import CorpusConfig
+from sopo.corpus.write import make_corpus
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
 from sopo.motion.encode import encode_joints

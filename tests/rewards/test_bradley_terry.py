@@ -15,12 +15,15 @@ from torch import Tensor
 from sopo.batch import as_captions
 from sopo.cli.main import main
 from sopo.errors import UserError
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.matching.settings import TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.recipes.build import load_reward, reward_terms
-from sopo.recipes.preference_reward import ChoicesConfig, fit_head, read_choices, train_preference_reward
-from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryConfig, BradleyTerryReward, choice_loss
+from sopo.recipes.preference_reward import fit_head, read_choices, train_preference_reward
+from sopo.recipes.settings import ChoicesConfig
+from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward, choice_loss
 from sopo.rewards.learned import TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward
+from sopo.rewards.settings import BradleyTerryConfig
 
 SIZES = TMRConfig(263, "hashed-16", 16, 32)
 CAPTIONS = as_captions(["walk", "jump up", "walk", "a person sits down"])

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from sopo.batch import as_captions
 from sopo.errors import UserError
-from sopo.matching.guo import GuoConfig, GuoMatcher
-from sopo.matching.tmr import TMR, TMRConfig
+from sopo.matching.guo import GuoMatcher
+from sopo.matching.settings import GuoConfig, TMRConfig
+from sopo.matching.tmr import TMR
 from sopo.motion.skeleton import HUMANML3D, KIT, skeleton_for_features
 from sopo.rewards.learned import GuoReward, LearnedReward, TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward

@@ -14,8 +14,9 @@ from sopo.cli.main import main
 from sopo.errors import UserError
 from sopo.preference.ratio import log_ratio
 from sopo.randomness import Draws
-from sopo.toy.points import PointConfig, PointDiffusion
-from sopo.toy.run import REFERENCE, ToyConfig, align, as_table, interval, play, pretrain
+from sopo.toy.points import PointDiffusion
+from sopo.toy.run import REFERENCE, align, as_table, interval, play, pretrain
+from sopo.toy.settings import PointConfig, ToyConfig
 from sopo.toy.world import CENTRES, REGIONS, RegionReward, as_batch, labelled_pairs, masses, training_points
 
 SMALL = ToyConfig(seeds=2, pretrain_steps=30, steps=4, every=2, points=200, batch_size=16, pairs=32)

@@ -12,12 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sopo.batch import Batch, Caption, as_captions, length_mask
-from sopo.diffusion.schedule import Sampling
-from sopo.generators.mdm import MDM, MDMConfig
+from sopo.diffusion.settings import Sampling
+from sopo.generators.mdm import MDM
+from sopo.generators.settings import MDMConfig
 from sopo.preference.objective import PreferenceObjective
 from sopo.preference.settings import PreferenceConfig
 from sopo.rewards.reward import Reward
-from sopo.training.loop import LoopConfig, fit
+from sopo.training.loop import fit
+from sopo.training.settings import LoopConfig
 
 BATCH = 4
 TEXTS = ("a person walks", "someone waves the left hand", "jump twice", "a man kicks")

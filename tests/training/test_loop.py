@@ -19,7 +19,8 @@ from sopo.preference.objective import PreferenceObjective
 from sopo.randomness import Draws
 from sopo.training.ema import EMA
 from sopo.training.log import read_log
-from sopo.training.loop import CHECKPOINT, LoopConfig, fit
+from sopo.training.loop import CHECKPOINT, fit
+from sopo.training.settings import LoopConfig
 
 
 class Toy(nn.Module):
