@@ -43,6 +43,7 @@ def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "strangers.py").write_text(SOURCE)
+    sys.modules.pop("strangers", None)  # tests/strangers.py, where the whole suite runs
     importlib.invalidate_caches()
     yield tmp_path
     sys.modules.pop("strangers", None)
