@@ -113,12 +113,11 @@ class Signs:
 
 def read_signs(joints: Joints, fps: float, toed: bool = True) -> Signs:
     """Joints [T, 22, 3] in any axes and unit -> what they show; ``toed``: whether the feet are known."""
-    ankles, feet = stance.pair(HUMANML3D, "ankle"), list(HUMANML3D.feet)
+    feet = list(HUMANML3D.feet)
     head, wrists = HUMANML3D.joints.index("head"), stance.pair(HUMANML3D, "wrist")
     leg = max(stance.leg_length(joints, HUMANML3D), 1e-12)
     trunk = stance.trunk_direction(joints, HUMANML3D)
-    legs = joints[:, 0] - joints[:, ankles].mean(axis=1)
-    legs /= np.maximum(np.linalg.norm(legs, axis=-1, keepdims=True), 1e-12)
+    legs = stance.leg_direction(joints, HUMANML3D)
     turned = np.diff(trunk, axis=0)
     turns = float(np.linalg.norm(turned, axis=-1).mean()) if len(turned) else 0.0
     jolts = float(np.linalg.norm(np.diff(turned, axis=0), axis=-1).mean()) if len(turned) > 1 else 0.0
@@ -130,7 +129,7 @@ def read_signs(joints: Joints, fps: float, toed: bool = True) -> Signs:
         trunk=_vector(trunk),
         legs=_vector(legs),
         leg=leg,
-        ahead=_ahead(joints, trunk + legs, toed) / leg,
+        ahead=float(stance.ahead(joints, HUMANML3D, toed).mean()) / leg,
         toed=toed,
         square=float(stance.squareness(joints, HUMANML3D).mean()),
         spin=float(np.degrees(turns)) * fps,
@@ -145,20 +144,6 @@ def read_signs(joints: Joints, fps: float, toed: bool = True) -> Signs:
         floor=_floats(np.ptp(np.percentile(floor, (5, 95), axis=0), axis=0)),
         roams=_floats(np.array([np.delete(spread, at % 3).max() for at in range(6)])),
     )
-
-
-def _ahead(joints: Joints, upwards: NDArray[np.floating], toed: bool) -> float:
-    """How far knees lie before the line from hip to ankle, and toes before ankles, in the mean of frames and sides.
-
-    As ``stance.ahead``, but a trunk that is bent does not turn ahead into down: legs say too where up is.
-    """
-    hips, knees, ankles = (joints[:, stance.pair(HUMANML3D, part)] for part in ("hip", "knee", "ankle"))
-    facing = np.cross(hips[:, 0] - hips[:, 1], upwards)
-    facing /= np.maximum(np.linalg.norm(facing, axis=-1, keepdims=True), 1e-12)
-    forward = knees - (hips + ankles) / 2
-    if toed:
-        forward = forward + joints[:, list(HUMANML3D.balls)] - ankles
-    return float(np.einsum("tsx,tx->t", forward, facing).mean()) / 2
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ def trunk_direction(joints: Joints, skeleton: Skeleton) -> Joints:
     return _unit(joints[:, skeleton.joints.index("head")] - joints[:, 0])
 
 
+def leg_direction(joints: Joints, skeleton: Skeleton) -> Joints:
+    """Joints [T, J, 3] -> unit vectors from between the ankles to the pelvis [T, 3]."""
+    return _unit(joints[:, 0] - joints[:, pair(skeleton, "ankle")].mean(axis=1))
+
+
 def leg_drop(joints: Joints, skeleton: Skeleton) -> Joints:
     """Joints [T, J, 3] -> height of the hips above the ankles [T], mean of both sides."""
     return (joints[:, list(skeleton.hips), 1] - joints[:, pair(skeleton, "ankle"), 1]).mean(axis=-1)
@@ -89,14 +94,18 @@ def leg_length(joints: Joints, skeleton: Skeleton) -> float:
     return float(np.median((thigh + shank).mean(axis=-1)))
 
 
-def ahead(joints: Joints, skeleton: Skeleton) -> Joints:
+def ahead(joints: Joints, skeleton: Skeleton, toed: bool = True) -> Joints:
     """Joints [T, J, 3] -> how far knees lie before the line from hip to ankle, and toes before ankles, summed [T].
 
-    "Before" is where the pelvis faces: across the hips (left to right) and the trunk, so any axis may point up.
+    "Before" is where the pelvis faces: across the hips (left to right) and up the trunk and the legs, so any axis may
+    point up and a trunk may be bent. ``toed``: whether the feet are known; else knees tell alone.
     """
     hips, knees, ankles = (joints[:, pair(skeleton, part)] for part in ("hip", "knee", "ankle"))
-    facing = _unit(_cross(hips[:, 0] - hips[:, 1], trunk_direction(joints, skeleton)))
-    forward = (joints[:, list(skeleton.balls)] - ankles) + knees - (hips + ankles) / 2
+    upwards = trunk_direction(joints, skeleton) + leg_direction(joints, skeleton)
+    facing = _unit(_cross(hips[:, 0] - hips[:, 1], upwards))
+    forward = knees - (hips + ankles) / 2
+    if toed:
+        forward = forward + joints[:, list(skeleton.balls)] - ankles
     return np.einsum("tsx,tx->t", forward, facing) / 2
 
 
