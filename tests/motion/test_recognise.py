@@ -146,3 +146,18 @@ def test_tails_are_told() -> None:
     positions = np.random.default_rng(0).normal(size=(3, 4, 3))
     with pytest.raises(UserError, match="an animal, by its Tail1: only people"):
         recognise(["Hips", "Tail1", "Tail2", "Head"], [-1, 0, 1, 0], positions)
+
+
+@pytest.mark.parametrize("shape", ["chain", "star", "chains of two sides"])
+def test_trees_that_no_body_has_are_refused_in_no_time(shape: str) -> None:
+    count = 1999
+    parents = [0] * count if shape == "star" else list(range(count))
+    names = [f"bone{number}" for number in range(count + 1)]
+    if shape == "chains of two sides":
+        parents[count // 2] = 0
+        names[1:] = [f"{side}Leg{number}" for side in ("Left", "Right") for number in range(count // 2 + 1)][:count]
+    positions = np.random.default_rng(0).normal(size=(3, count + 1, 3))
+    with pytest.raises(UserError, match="no pair of"):
+        recognise(names, [-1, *parents], positions)
+    with pytest.raises(UserError, match="more than any body"):
+        recognise([*names, "one more"], [-1, *parents, 0], positions)

@@ -7,7 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 
 # Word -> the parts that it may stand for, and how firmly. Programs disagree: the "shoulder" of one is the collar of
@@ -64,6 +64,7 @@ _SIDES |= dict.fromkeys(
 )
 _PLAIN = {"joint", "jnt", "base", "bone", "bip", "rear", "root", "bn", "lowest"}
 _WORDS = {*_NOUNS, *_LIMBS, *_UPPER, *_LOWER, *_ASIDE, *_TIPS, *_ANIMAL, *_SIDES, *_PLAIN}
+_LONGEST = 40  # letters of a token that is a run of words
 _SHORT = {word for word in _WORDS if len(word) < 2 and word.isascii()}  # only before or after a longer word
 
 
@@ -127,10 +128,10 @@ def words_of(name: str) -> list[str]:
     return [word for part in parts for word in _segment(part.lower())]
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _segment(token: str) -> tuple[str, ...]:
     """A token as known words, if it falls into such wholly; else as it is."""
-    if token in _WORDS or token.isdigit():
+    if token in _WORDS or token.isdigit() or len(token) > _LONGEST:
         return (token,)
     best: dict[int, tuple[str, ...]] = {0: ()}
     for stop in range(1, len(token) + 1):

@@ -26,6 +26,8 @@ Parts = tuple[str, str, str]
 
 _LEG, _ARM = ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")
 _ARM_OF_LEG = 0.64  # shoulder to wrist, of hip to ankle
+_LONGEST = 20  # joints down a limb to a fingertip, twist bones among them
+_MOST = 2000  # joints; the largest faces have some hundred
 _ODDEST = 6.0  # the most that odd bones take from a score: names may outweigh them
 _UNLIKE = -4.0  # the score of what is no limb
 _SAME = 0.012  # of a leg: joints nearer than this lie on top of each other
@@ -51,6 +53,8 @@ def recognise(names: Sequence[str], parents: Sequence[int], positions: NDArray[n
 
     Raises UserError with the reason if there is no whole human body: only hands, only a face, no arms ...
     """
+    if len(names) > _MOST:
+        raise UserError(f"{len(names)} joints are more than any body has; give a mapping file")
     tree = Tree(parents, positions)
     labels = read_names(names)
     sided = any(label.other >= 0 for label in labels)
@@ -103,13 +107,13 @@ class _Finder:
         for end, other_end in enumerate(self.others):
             if other_end < 0:
                 continue
-            line = [joint for joint in self.tree.line(end)[1:] if self.others[joint] >= 0]
-            other_line = set(self.tree.line(other_end))
+            line = [joint for joint in self.tree.line(end, _LONGEST)[1:] if self.others[joint] >= 0]
+            other_line = set(self.tree.line(other_end, _LONGEST))
             line = [joint for joint in line if self.others[joint] in other_line]
             for at, middle in enumerate(line):
                 for start in line[at + 1 :]:
                     chain = start, middle, end
-                    if self._is_first(chain) and self.tree.meeting(start, self.others[start]) >= 0:
+                    if self._is_first(chain) and self.tree.root[start] == self.tree.root[self.others[start]]:
                         yield chain, (self.others[start], self.others[middle], other_end)
 
     def _is_first(self, chain: Chain) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_NEAR = 8  # branches that reach about as far, among which a twin is sought
 _LIKE = 0.15  # bones of twins differ by at most this share
 
 
@@ -18,19 +19,25 @@ class Tree:
         self.positions = positions
         self.children: list[list[int]] = [[] for _ in parents]
         self.depth = np.zeros(len(self.parents))  # along the bones from the root
+        self.root = list(range(len(self.parents)))
         for joint, parent in enumerate(self.parents):
             if parent >= 0:
                 self.children[parent].append(joint)
                 self.depth[joint] = self.depth[parent] + self.apart(joint, parent)
+                self.root[joint] = self.root[parent]
+        self._reach = self.depth.copy()  # of what hangs on a joint: how far along the bones from the root
+        for joint in reversed(range(len(self.parents))):
+            if (parent := self.parents[joint]) >= 0:
+                self._reach[parent] = max(self._reach[parent], self._reach[joint])
 
     def apart(self, one: int, other: int) -> float:
         """The usual distance between two joints."""
         return float(np.median(np.linalg.norm(self.positions[:, one] - self.positions[:, other], axis=-1)))
 
-    def line(self, joint: int) -> list[int]:
-        """The joint, its parent, and so on to the root."""
-        line = []
-        while joint >= 0:
+    def line(self, joint: int, most: int | None = None) -> list[int]:
+        """The joint, its parent, and so on to the root; at most so many."""
+        line: list[int] = []
+        while joint >= 0 and (most is None or len(line) < most):
             line.append(joint)
             joint = self.parents[joint]
         return line
@@ -78,29 +85,31 @@ class Tree:
         unnamed = max(named) < 0
         roots = [joint for joint, parent in enumerate(self.parents) if parent < 0]
         for joint, branches in ((-1, roots), *enumerate(self.children)):
-            free = [branch for branch in branches if twins[branch] < 0]
+            free = self._ordered([branch for branch in branches if twins[branch] < 0])
             if unnamed and (joint < 0 or twins[joint] < 0):
                 for at, one in enumerate(free):
-                    like = [other for other in free[at + 1 :] if twins[other] < 0 and self._alike(one, other)]
+                    near = free[at + 1 : at + 1 + _NEAR]
+                    like = [other for other in near if twins[other] < 0 and self._alike(one, other)]
                     if twins[one] < 0 and like:
                         twins[one], twins[like[0]] = like[0], one
             elif joint < twins[joint]:
                 others = [branch for branch in self.children[twins[joint]] if twins[branch] < 0]
-                for one, other in zip(self._ordered(free), self._ordered(others), strict=False):
+                for one, other in zip(free, self._ordered(others), strict=False):
                     if len(free) == len(others) == 1 or self._alike(one, other):
                         twins[one], twins[other] = other, one
         return twins
 
     def _ordered(self, branches: Sequence[int]) -> list[int]:
         """Those that reach farthest first."""
-        reach = {branch: max(self.depth[each] for each in self.below(branch)) for branch in branches}
-        return sorted(reach, key=lambda branch: -reach[branch])
+        return sorted(branches, key=lambda branch: -self._reach[branch])
 
     def _alike(self, one: int, other: int) -> bool:
-        lengths = [self.depth[joint] - self.depth[max(self.parents[joint], 0)] for joint in (one, other)]
-        below = [self._ordered(self.children[joint]) for joint in (one, other)]
-        return (
-            abs(lengths[0] - lengths[1]) <= _LIKE * max(lengths) + 1e-9
-            and len(below[0]) == len(below[1])
-            and all(self._alike(*pair) for pair in zip(*below, strict=True))
-        )
+        """Whether all that hangs on two joints has the same shape and size."""
+        pairs = [(one, other)]
+        for one, other in pairs:  # grows while it is gone through
+            lengths = [self.depth[joint] - self.depth[max(self.parents[joint], 0)] for joint in (one, other)]
+            below = [self._ordered(self.children[joint]) for joint in (one, other)]
+            if abs(lengths[0] - lengths[1]) > _LIKE * max(lengths) + 1e-9 or len(below[0]) != len(below[1]):
+                return False
+            pairs += zip(*below, strict=True)
+        return True
