@@ -83,8 +83,11 @@ class Label:
     kind: str
 
     def score(self, part: str) -> float:
-        """How well the name suits ``part``: up to 3, 0 if it says nothing, below if it says something else."""
-        named = self.parts.get(part, -2.0 if self.parts else 0.0)
+        """How well the name suits ``part``: up to 3, 0 if it says nothing, below if it says something else.
+
+        An end bears its parent's name, which does not speak against anything.
+        """
+        named = self.parts.get(part, -2.0 if self.parts and not self.tip else 0.0)
         return named - 4.0 * self.aside - 2.0 * self.tip
 
 

@@ -27,11 +27,6 @@ def test_one_joint_a_mean_shares_and_the_sole(tmp_path: Path) -> None:
     assert _read(tmp_path, {"skeletons": [{"joints": written(given.joints)}]}) == [given]
 
 
-def test_a_foot_in_the_place_of_its_ankle_is_put_on_the_sole(tmp_path: Path) -> None:
-    (given,) = _read(tmp_path, {**PLAIN, "left_foot": "my left_ankle"})
-    assert given.joints["left_foot"] == {} and given.joints["right_foot"] == {"my right_foot": 1.0}
-
-
 def test_the_skeleton_that_lists_a_clip_comes_before_the_first_that_fits(tmp_path: Path) -> None:
     entries = [{"joints": PLAIN}, {"joints": PLAIN, "clips": ["a"], "up": "-z", "unit": 0.01, "mirrored": True}]
     first, second = _read(tmp_path, {"skeletons": entries})

@@ -200,3 +200,15 @@ def test_a_given_mapping_settles_what_it_names() -> None:
     assert (rig.up, rig.unit, rig.mirrored) == ("-z", 0.5, True) and "a" in found
     unread = look_at("a", clip(walking()), [Given({**joints, "head": {"Kopf": 1.0}})])
     assert not isinstance(unread, Look) and "no skeleton of the mapping file" in unread.reason
+
+
+def test_a_foot_given_in_the_place_of_its_ankle_is_where_the_foot_ends() -> None:
+    plain = {name: {name: 1.0} for name in HUMANML3D.joints}
+    given = Given(plain | {f"{side}_foot": {f"{side}_ankle": 1.0} for side in ("left", "right")})
+    found, _ = read({"a": clip(walking())}, [given])
+    assert_same(found["a"], walking())
+    named = {f"{side}_foot": f"{side}_ankle end" for side in ("left", "right")}
+    tips = clip(walking(), names=[named.get(name, name) for name in HUMANML3D.joints])
+    assert_same(read({"a": tips}, [given])[0]["a"], walking())
+    looks = look_at("a", clip(walking()), [Given({**given.joints, "left_ankle": {"left_knee": 1.0}})])
+    assert isinstance(looks, Look) and looks.body.weights["left_foot"] == {"left_ankle": 1.0}

@@ -5,7 +5,8 @@ An import writes one (``mapping.json``); corrected by hand it goes into the next
     {"skeletons": [{"clips": ["walk", ...], "up": "z", "unit": 0.01, "mirrored": false, "joints": {"pelvis": "Hips",
      "spine1": {"Hips": 0.5, "Spine": 0.5}, "left_foot": [], ...}}]}
 
-A joint of ours stands for one of theirs, the mean of a list, or a weighted mean; a foot of none is put on the sole.
+A joint of ours stands for one of theirs, the mean of a list, or a weighted mean; a foot of none is put on the sole, one
+in the place of its ankle where the foot ends.
 All but "joints" may be left out, and an object of the 22 joints alone will do for all clips.
 """
 
@@ -85,11 +86,7 @@ def _joints(path: Path, entries: Any) -> JointMapping:
         raise UserError(f"{path}: a skeleton needs 'joints', an object of our 22 joints")
     if wrong := sorted(set(HUMANML3D.joints) ^ set(entries)):
         raise UserError(f"{path}: missing or unknown joints {', '.join(wrong)}")
-    joints = {joint: _weights(path, joint, theirs) for joint, theirs in entries.items()}
-    for side in ("left", "right"):  # a foot in the ankle's place has no direction
-        if joints[f"{side}_foot"] == joints[f"{side}_ankle"]:
-            joints[f"{side}_foot"] = {}
-    return joints
+    return {joint: _weights(path, joint, theirs) for joint, theirs in entries.items()}
 
 
 def _weights(path: Path, joint: str, theirs: Any) -> dict[str, float]:

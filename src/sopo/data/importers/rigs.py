@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -81,7 +82,7 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
     if given and meant is None:
         return Unread(f"no skeleton of the mapping file fits its joints {', '.join(clip.names[:8])} ...", clip.names)
     try:
-        body = Body(meant.joints, "given", True) if meant else recognise(clip.names, clip.parents, few.positions)
+        body = _given(meant, few) if meant else recognise(clip.names, clip.parents, few.positions)
     except UserError as error:
         return Unread(str(error), clip.names)
     toed = bool(body.weights["left_foot"])
@@ -97,6 +98,20 @@ def look_at(name: str, clip: Clip, given: Sequence[Given]) -> Look | Unread:
         _rest(clip, body, toed),
         meant,
     )
+
+
+def _given(given: Given, clip: Clip) -> Body:
+    """The body of a mapping file; a foot in its ankle's place, which has no direction, is sought as if not given."""
+    joints = dict(given.joints)
+    lost = [side for side in ("left", "right") if joints[f"{side}_foot"] == joints[f"{side}_ankle"]]
+    found: JointMapping = {}
+    if lost:
+        with suppress(UserError):
+            found = recognise(clip.names, clip.parents, clip.positions).weights
+    for side in lost:
+        same = found.get(f"{side}_ankle") == joints[f"{side}_ankle"]
+        joints[f"{side}_foot"] = found[f"{side}_foot"] if same else {}
+    return Body(joints, "given", True)
 
 
 def _rest(clip: Clip, body: Body, toed: bool) -> Signs | None:
