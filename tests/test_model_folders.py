@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mutated_models
 import pytest
-import strangers
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -35,8 +35,8 @@ def change(folder: Path, **entries: object) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory that a process may ask for is limited on Linux alone")
 def test_mutated_folders_are_loaded_or_refused() -> None:
-    """A hundred and fifty of them; more by ``python tests/strangers.py SEED COUNT``."""
-    command = [sys.executable, strangers.__file__, "7", "150"]
+    """A hundred and fifty of them; more by ``python tests/mutated_models.py SEED COUNT``."""
+    command = [sys.executable, mutated_models.__file__, "7", "150"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     report = json.loads(done.stdout)
     assert report["results"].keys() == {"loaded", "refused"}, report["results"]

@@ -1,4 +1,4 @@
-"""Model folders as strangers may send them: ``python strangers.py SEED COUNT`` mutates, loads and reports as JSON.
+"""Model folders as strangers may send them: ``python mutated_models.py SEED COUNT`` mutates, loads and reports as JSON.
 
 A process of its own, for the memory that it may ask for is limited, and what it has imported is reported too.
 """
