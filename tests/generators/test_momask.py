@@ -314,6 +314,8 @@ def test_lengths_are_drawn_in_whole_tokens() -> None:
     length = model.sample(text, Draws(0, 4))
     assert length.shape == (4,) and (length % 4 == 0).all() and length.max() < 40
     assert torch.equal(length[1:3], model.sample(text.rows(slice(1, 3)), Draws(0, 4, 1, 3)))
+    with pytest.raises(UserError, match="reads texts of 8 numbers, not of 16"):
+        LengthEstimator(LengthEstimatorConfig(text_width=8)).sample(text, Draws(0, 4))
 
 
 @pytest.mark.parametrize("method", ["sopo", "online-dpo"])

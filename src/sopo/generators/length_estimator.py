@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from sopo.errors import UserError
 from sopo.generators.settings import LengthEstimatorConfig
 from sopo.nn.gumbel import pick
 from sopo.pretrained import Pretrained
@@ -36,7 +37,10 @@ class LengthEstimator(Pretrained):
         return self.output(pooled)
 
     def sample(self, text: TextEmbedding, draws: Draws) -> Tensor:
-        """[N] frames, drawn from the predicted distribution."""
+        """[N] frames, drawn from the predicted distribution; UserError if the text is another encoder's."""
+        if text.pooled.shape[-1] != self.config.text_width:
+            width = text.pooled.shape[-1]
+            raise UserError(f"the length estimator reads texts of {self.config.text_width} numbers, not of {width}")
         return pick(self(text.pooled), draws.uniform(self.config.classes)) * self.config.frames_per_token
 
 
