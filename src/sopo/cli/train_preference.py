@@ -9,7 +9,9 @@ from sopo.recipes.settings import ChoicesConfig
 
 
 def _prepare(parser: Parser) -> None:
-    add_path(parser, "--labels", ".csv or .jsonl of caption, motion_a, motion_b, preferred (a or b)")
+    add_path(
+        parser, "--labels", "what `sopo label export` writes, or your own .csv, .jsonl or .parquet (docs/people.md)"
+    )
     add_path(parser, "--reward", "folder of the TMR to stand on")
     add_path(parser, "--out", "folder for the reward; its record lies in OUT/run")
     add_config(parser, ChoicesConfig)

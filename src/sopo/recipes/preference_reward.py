@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +13,9 @@ from sopo.batch import Caption, as_captions
 from sopo.data.layout import read_array
 from sopo.errors import UserError
 from sopo.evaluation.sources import as_features
-from sopo.json_files import read_json_lines, read_utf8
 from sopo.matching.tmr import TMR
 from sopo.motion.skeleton import skeleton_for_features
+from sopo.preference.labels import read_labels
 from sopo.recipes.build import load_matcher
 from sopo.recipes.record import save_model, write_json
 from sopo.recipes.resume import write_run
@@ -26,7 +23,7 @@ from sopo.recipes.settings import ChoicesConfig
 from sopo.rewards.bradley_terry import BradleyTerry, choice_loss
 from sopo.rewards.settings import BradleyTerryConfig
 
-COLUMNS = ("caption", "motion_a", "motion_b", "preferred")
+LEARNT_FROM = ("choice", "repeat", "open")  # kinds of labels; the others test who answers
 
 
 @dataclass(frozen=True)
@@ -88,25 +85,13 @@ def fit_head(model: BradleyTerry, preferred: Tensor, other: Tensor, config: Choi
 
 
 def read_choices(path: Path) -> Choices:
-    """A .csv or .jsonl of caption, motion_a, motion_b, preferred (a or b); motions lie beside it, or by full path.
-
-    Raises UserError that names the line.
-    """
-    if not path.is_file() or path.suffix not in (".csv", ".jsonl"):
-        raise UserError(f"{path}: no such file, or another kind; expected a .csv or .jsonl of {', '.join(COLUMNS)}")
-    captions, preferred, other = [], [], []
-    for where, row in _rows(path):
-        if missing := [name for name in COLUMNS if not isinstance(row.get(name), str) or not row[name].strip()]:
-            raise UserError(f"{where}: no {missing[0]}; every line has {', '.join(COLUMNS)}")
-        if row["preferred"] not in ("a", "b"):
-            raise UserError(f"{where}: preferred is {row['preferred']!r}: write a or b")
-        a, b = (path.parent / row[name] for name in ("motion_a", "motion_b"))
-        captions.append(row["caption"])
-        preferred.append(a if row["preferred"] == "a" else b)
-        other.append(b if row["preferred"] == "a" else a)
-    if not captions:
+    """The answers in a file of labels (``read_labels``) that prefer one motion; UserError names the line."""
+    labels = [label for label in read_labels(path) if label.preferred in ("a", "b") and label.kind in LEARNT_FROM]
+    if not labels:
         raise UserError(f"{path}: holds no choice")
-    return Choices(as_captions(captions), tuple(preferred), tuple(other))
+    sides = [(x.motion_a, x.motion_b) if x.preferred == "a" else (x.motion_b, x.motion_a) for x in labels]
+    preferred, other = zip(*sides, strict=True)
+    return Choices(as_captions([label.caption for label in labels]), preferred, other)
 
 
 def read_motions(paths: tuple[Path, ...], features: int) -> tuple[Tensor, Tensor]:
@@ -114,15 +99,3 @@ def read_motions(paths: tuple[Path, ...], features: int) -> tuple[Tensor, Tensor
     skeleton = skeleton_for_features(features)
     motions = [as_features(read_array(path), str(path), skeleton) for path in paths]
     return pad_sequence(motions, batch_first=True), torch.tensor([len(motion) for motion in motions])
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where each line stands, FILE:NUMBER, and its values."""
-    if path.suffix == ".csv":
-        reader = csv.DictReader(read_utf8(path).splitlines())
-        yield from ((f"{path}:{reader.line_num}", row) for row in reader)
-        return
-    for where, row in read_json_lines(path):
-        if not isinstance(row, dict):
-            raise UserError(f"{where}: expected an object of {', '.join(COLUMNS)}")
-        yield where, row
