@@ -13,7 +13,7 @@ from torch import Tensor
 from sopo.batch import Batch, Caption
 from sopo.diffusion.schedule import Chain, Denoiser, Diffusion
 from sopo.diffusion.settings import Sampling
-from sopo.errors import UserError
+from sopo.errors import UserError, answer_for
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import Skeleton, skeleton_for_features
 from sopo.pretrained import Pretrained
@@ -39,16 +39,25 @@ class NoiseDraw:
         return NoiseDraw(other.step, self.noise)
 
 
+METHODS = ("embed", "encode", "decode", "sample", "places", "draw", "nll", "snr_weight", "training_loss")
+
+
 class Generator(Pretrained):
     """A text-to-motion model pi(x | c), in its own space of x (features, latents or tokens).
 
     ``x`` is a tensor [N, ...] in that space. ``nll`` is the differentiable stand-in for -log pi(x | c), up to
     a constant that policy and reference share, so h(x, c) = nll_reference - nll_policy under one draw.
+    name: what errors call one that is none of ours, as its user has named it.
     """
 
     normalizer: Normalizer
     text: TextEncoder
+    name: str = ""
     padding: ClassVar[int] = 0  # of x, behind the places that a motion fills
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        answer_for(cls, METHODS)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -102,6 +111,10 @@ class DiffusionGenerator(Generator):
     """A generator whose x is denoised step by step; for objectives that look into the chain."""
 
     diffusion: Diffusion
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        answer_for(cls, ("shape", "denoiser", "mean_over", "chain"))
 
     @abstractmethod
     def shape(self, frames: int) -> tuple[int, ...]:

@@ -133,7 +133,7 @@ def prepare(
     policy = load_generator(generator)
     if policy is generator:  # the user keeps it as it is, to compare with
         policy = copy.deepcopy(policy, {id(policy.text): policy.text})
-    require_contract(policy, str(label(generator)))
+    require_contract(policy)
     dataset = load_dataset(data, "train", policy)
     settings: dict[str, Any] = {"data": str(dataset.root), "generator": label(generator), "reward": label(reward)}
     scorer, tau, mined = None, 0.0, None

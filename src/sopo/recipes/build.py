@@ -76,7 +76,7 @@ def load_generator(source: GeneratorSource) -> Generator:
 def _own_generator(name: str, factory: Any, folder: Path | None = None) -> Generator:
     own = isinstance(factory, type) and issubclass(factory, Generator)
     if own and folder:
-        return run(name, factory.from_pretrained, folder)
+        return _called(name, run(name, factory.from_pretrained, folder))
     made = run(name, factory, *([factory.Config()] if own else []))
     if not isinstance(made, Generator):
         raise UserError(f"{name}: makes a {type(made).__name__}; a generator is a subclass of sopo.Generator")
@@ -84,7 +84,12 @@ def _own_generator(name: str, factory: Any, folder: Path | None = None) -> Gener
     for part in ("config", "normalizer", "text", "kind", *asked):
         if getattr(getattr(made, part, Generator.nll), "__isabstractmethod__", False):
             raise UserError(f"{name}: its {type(made).__name__} has no {part!r}, which sopo.Generator asks for")
-    return made if folder is None else run(name, type(made).from_pretrained, folder)
+    return _called(name, made if folder is None else run(name, type(made).from_pretrained, folder))
+
+
+def _called(name: str, made: Generator) -> Generator:
+    made.name = made.name or name
+    return made
 
 
 def saved_from(source: GeneratorSource, folder: Path) -> GeneratorSource:

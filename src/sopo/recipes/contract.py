@@ -14,13 +14,13 @@ from torch import Tensor
 
 from sopo.batch import Batch, as_captions, length_mask
 from sopo.diffusion.settings import Sampling
-from sopo.errors import UserError
+from sopo.errors import UserError, failure, place_of
 from sopo.generators.generator import Generator
 from sopo.preference.ratio import log_ratio
 from sopo.randomness import Draws
 from sopo.recipes.build import GeneratorSource, load_generator
 from sopo.recipes.fingerprints import model_hash
-from sopo.recipes.own import failure, place
+from sopo.recipes.own import place
 
 LENGTHS = (40, 24, 32)  # frames
 TEXTS = ("a person walks", "someone jumps up twice", "a man waves")
@@ -62,9 +62,11 @@ class Subject:
         return model.nll(x, self.length, model.embed(self.batch.captions), draw)
 
 
-def check_contract(model: Generator, source: GeneratorSource | None = None) -> Iterator[Finding]:
+def check_contract(
+    model: Generator, source: GeneratorSource | None = None, promises: Promises | None = None
+) -> Iterator[Finding]:
     """Each promise and what it lacks. source: what ``model`` was loaded from, to be loaded again."""
-    promises: dict[str, Callable[[Subject], str]] = dict(PROMISES)
+    promises = dict(PROMISES if promises is None else promises)
     if source is not None and not isinstance(source, Generator) and place(source):
         promises["loading again gives the same weights"] = lambda _: (
             "" if model_hash(load_generator(source)) == model_hash(model) else "they differ: seed them, or load them"
@@ -81,14 +83,16 @@ def check_contract(model: Generator, source: GeneratorSource | None = None) -> I
         yield Finding(promise, lacks)
 
 
-def require_contract(model: Generator, name: str) -> None:
-    """UserError that names the first promise that ``model``, none of ours, breaks."""
+def require_contract(model: Generator, drawing: bool = False) -> None:
+    """UserError that names the first promise that ``model``, none of ours, breaks; drawing: of those that sampling asks
+    for."""
     if type(model).__module__.partition(".")[0] == "sopo":
         return
-    for finding in check_contract(model):
+    for finding in check_contract(model, promises=DRAWING if drawing else PROMISES):
         if finding.lacks:
+            who = model.name or place_of(type(model))
             raise UserError(
-                f"{name} breaks the contract of generators: {finding.promise}: {finding.lacks}"
+                f"{who} breaks the contract of generators: {finding.promise}: {finding.lacks}"
                 " (all of it: sopo check-generator)"
             )
 
@@ -190,11 +194,14 @@ def _saves(s: Subject) -> str:
     return _differ(s.nll(x, draw, loaded), s.nll(x, draw), "what comes back is another model: its config must say all")
 
 
-PROMISES: dict[str, Callable[[Subject], str]] = {
+Promises = dict[str, Callable[[Subject], str]]
+DRAWING: Promises = {
     "encode: motions -> x": _encodes,
     "decode: x -> raw features, zero after the length": _decodes,
     "sample: K motions a caption, as encode gives them": _samples,
     "sample: same draws, same motions": _same_draws_same_sample,
+}
+PROMISES: Promises = DRAWING | {
     "nll: a finite number a motion": _nll,
     "nll: same draw, same number": _same_draw_same_number,
     "h = 0 at the reference": _zero_at_the_reference,

@@ -30,6 +30,7 @@ from sopo.recipes.build import (
     load_generator,
     load_matcher,
 )
+from sopo.recipes.contract import require_contract
 from sopo.recipes.sources import generator_source
 from sopo.training.progress import console, progress
 
@@ -74,6 +75,7 @@ def measure_systems(
     sources: dict[str, Source] = {}
     for name, source in generators.items():
         generator = load_generator(source)
+        require_contract(generator, drawing=True)
         check_features(generator.config.features, dataset.skeleton.num_features, name)
         sources[name] = generator_source(generator, sampling, config.seed)
     for name, path in motions.items():

@@ -27,6 +27,7 @@ from sopo.recipes.build import (
     load_generator,
     load_reward,
 )
+from sopo.recipes.contract import require_contract
 from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
 from sopo.recipes.resume import claim, refuse_others
 from sopo.recipes.settings import MineConfig
@@ -56,7 +57,9 @@ def mine(
     Finished parts wait in ``OUT.parts`` until they are joined. Raises UserError if they, or ``out``, were made from
     something else.
     """
-    policy = load_generator(generator).to(PartialState().device)
+    policy = load_generator(generator)
+    require_contract(policy, drawing=True)
+    policy.to(PartialState().device)
     scorer = load_reward(reward, policy.config.features)
     dataset = load_dataset(data, SPLIT, policy)
     rows = draw_rows(dataset, config)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from sopo.errors import UserError
+from sopo.errors import UserError, failure
 
 PLACE = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*)(@(?P<folder>.+))?")
 GENERATORS, REWARDS = "sopo.generators", "sopo.rewards"  # the groups of entry points
@@ -73,11 +72,3 @@ def run(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise
     except Exception as error:
         raise UserError(f"{what}: {failure(error)}") from error
-
-
-def failure(error: Exception) -> str:
-    """One line: what was raised, and by which line of which file."""
-    said = " ".join(str(error).split())
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {said}{where}"

@@ -18,6 +18,7 @@ from sopo.generators.length_estimator import FOLDER, LengthEstimator
 from sopo.motion.decode import decode_joints
 from sopo.randomness import Draws, derive_seed
 from sopo.recipes.build import GeneratorSource, load_generator
+from sopo.recipes.contract import require_contract
 from sopo.recipes.outputs import Outputs
 from sopo.recipes.own import place
 from sopo.text.encoder import TextEmbedding
@@ -66,6 +67,7 @@ def draw_motions(
         raise UserError(f"--seconds is {seconds}: motions last from {LIMITS_S[0]} to {LIMITS_S[1]} seconds")
     if repeats < 1:
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
+    require_contract(model, drawing=True)
     text = model.embed(as_captions(captions))
     length = _lengths(text, estimator, seconds, seed, model.skeleton.fps)
     draws = Draws(derive_seed(seed, "sample"), len(captions))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sopo.batch import Caption, length_mask
-from sopo.errors import UserError, reason
+from sopo.errors import UserError, failure
 from sopo.motion.decode import decode_joints
 from sopo.motion.skeleton import skeleton_for_features
 from sopo.rewards.reward import Reward
@@ -98,9 +98,8 @@ class FunctionReward(Reward):
             except Exception as error:
                 if attempt == self.attempts or isinstance(error, MISTAKES):
                     times = f"failed {attempt} times, at last" if attempt > 1 else "failed"
-                    raise UserError(
-                        f"reward {self.name}: {times} with {type(error).__name__}: {reason(error)}"
-                    ) from error
+                    module = getattr(self.function, "__module__", "")
+                    raise UserError(f"reward {self.name}: {times} with {failure(error, module)}") from error
                 self._counts["retries"] += 1
                 time.sleep(self.pause * 2 ** (attempt - 1))
         return self._checked(told, len(texts))

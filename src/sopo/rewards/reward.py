@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from sopo.batch import Caption
-from sopo.errors import UserError
+from sopo.errors import UserError, answer_for
+
+METHODS = ("score", "describe", "report", "embed_motions", "score_and_embed")
 
 
 class Reward(ABC):
@@ -23,6 +26,10 @@ class Reward(ABC):
     range: tuple[float, float]
     differentiable: bool = False
     name: str = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        answer_for(cls, [name for name in METHODS if getattr(cls, name) is not getattr(Reward, name)])
 
     @abstractmethod
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:

@@ -47,7 +47,8 @@ def fit(
     objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
     folder: gets log.jsonl, tensorboard/ and checkpoint.pt; a checkpoint found there is resumed.
     watch: where it ends the run, the weights go back to the last checkpoint, if there is one.
-    Raises UserError if the loss stops being finite or the checkpoint does not fit.
+    Raises UserError if the loss stops being finite, the checkpoint does not fit, or the objective raises one: the steps
+    before are then in the checkpoint.
     """
     accelerator = Accelerator(mixed_precision=config.precision)
     if config.batch_size % accelerator.num_processes:
@@ -60,6 +61,11 @@ def fit(
     first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
     log = RunLog(folder, first) if accelerator.is_main_process else None
+
+    def keep(steps: int) -> None:
+        state = {"step": steps, "model": dict(_moving_state(objective)), "optimizer": optimizer.state_dict()}
+        if accelerator.is_main_process:
+            save_checkpoint(folder / CHECKPOINT, state | {"ema": ema.state_dict()})
 
     with progress(title, show=accelerator.is_main_process) as report:
         for step in range(first, config.steps):
@@ -75,8 +81,14 @@ def fit(
             )
             for group in optimizer.param_groups:
                 group["lr"] = config.rate(step)
-            with accelerator.autocast():
-                loss, values = wrapped(batch, draws)
+            try:
+                with accelerator.autocast():
+                    loss, values = wrapped(batch, draws)
+            except UserError as error:  # a reward that does not answer, say: no step is lost
+                if step == first:
+                    raise
+                keep(step)
+                raise UserError(f"{error}; {step} steps are kept, the same command goes on from there") from error
             accelerator.backward(loss)
             norm = accelerator.clip_grad_norm_(trainable, config.gradient_clip or math.inf)
             optimizer.step()
@@ -99,14 +111,7 @@ def fit(
                 break
             last = step + 1 == config.steps
             if last or (config.checkpoint_every and (step + 1) % config.checkpoint_every == 0):
-                if accelerator.is_main_process:
-                    state = {
-                        "step": step + 1,
-                        "model": dict(_moving_state(objective)),
-                        "optimizer": optimizer.state_dict(),
-                        "ema": ema.state_dict(),
-                    }
-                    save_checkpoint(folder / CHECKPOINT, state)
+                keep(step + 1)
                 accelerator.wait_for_everyone()
     if log:
         log.close()
