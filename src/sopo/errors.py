@@ -18,6 +18,10 @@ class UserError(Exception):
     """
 
 
+class DivergenceError(UserError):
+    """A training whose loss or gradient has stopped being a number."""
+
+
 def reason(error: Exception) -> str:
     """What a library says of a failure, in a line for a UserError: its first one, cut short, or the error's name."""
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]

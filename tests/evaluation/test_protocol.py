@@ -42,7 +42,7 @@ def same(a, b):
 
 def test_the_real_row_matches_itself_perfectly(dataset, matcher):
     real = evaluate({}, dataset, matcher, CONFIG)["real"]
-    assert list(real) == [*COLUMNS, "foot_skate", "jitter"]
+    assert list(real) == [*COLUMNS, "foot_skate", "jitter", "floor_depth"]
     assert [real[f"R@{k}"].mean for k in (1, 2, 3)] == [1, 1, 1]
     assert real["FID"].mean == pytest.approx(0, abs=1e-5)
     assert real["MMDist"].mean == pytest.approx(0, abs=1e-3)
@@ -154,8 +154,10 @@ def test_witnesses_get_raw_motions_and_may_abstain(dataset, matcher):
 def test_default_witnesses_find_faults(dataset):
     motions = torch.zeros(1, 40, 263)
     motions[:, :, 1] = 0.1  # a body at floor height that glides at 2 m/s
+    motions[:, :, 3] = -0.02
     values = {name: w(motions, torch.tensor([40]), None) for name, w in default_witnesses(dataset.skeleton).items()}
     assert values["foot_skate"] == 1 and values["jitter"] == pytest.approx(0, abs=1e-2)
+    assert values["floor_depth"] == pytest.approx(20, rel=1e-4)
 
 
 def test_tmr_embeddings_are_compared_by_angle(dataset, matcher):

@@ -1,49 +1,76 @@
-"""``sopo bench table1`` and ``table4``: the paper's tables of alignment methods and of ablations."""
+"""``sopo bench tune``, ``table1`` and ``table4``: tuned methods, and the paper's tables of methods and of ablations."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.settings import BenchConfig
+from sopo.recipes.settings import BenchConfig, TuneConfig
+
+if TYPE_CHECKING:
+    from sopo.recipes.bench_grid import Models
 
 
-def _verb(name: str) -> Verb:
+def _add_models(parser: Parser, out: str, written: str) -> None:
+    add_path(parser, "--out", f"folder for the cells and {written}", default=out)
+    parser.add_argument("--data", type=Path, default=None, help="motion folder; none: the procedural corpus")
+    parser.add_argument("--generator", type=Path, nargs="+", default=[Path("shipped/mdm")], help="folders, one or more")
+    parser.add_argument("--reward", type=str, default="shipped/reward", help="a reward's folder, or a sum of rewards")
+    parser.add_argument(
+        "--evaluator", type=Path, default="shipped/evaluator", help="folder of the matcher that measures"
+    )
+
+
+def _add_guo(parser: Parser) -> None:
+    parser.add_argument("--reward_guo", type=str, default=None, help="another Guo matcher, for MoDiPO-G")
+
+
+def _models(flags: Namespace) -> Models:
+    from sopo.recipes.bench_grid import Models
+
+    return Models(tuple(flags.generator), flags.reward, flags.evaluator, flags.get("reward_guo"))
+
+
+def _table(name: str) -> Verb:
     def prepare(parser: Parser) -> None:
-        add_path(parser, "--out", f"folder for the cells and {name}.md, .json and .png", default=f"runs/{name}")
-        parser.add_argument("--data", type=Path, default=None, help="motion folder; none: the procedural corpus")
-        parser.add_argument(
-            "--generator", type=Path, nargs="+", default=[Path("shipped/mdm")], help="folders, one or more"
-        )
-        parser.add_argument(
-            "--reward", type=str, default="shipped/reward", help="a reward's folder, or a sum of rewards"
-        )
-        parser.add_argument(
-            "--evaluator", type=Path, default="shipped/evaluator", help="folder of the matcher that measures"
-        )
+        _add_models(parser, f"runs/{name}", f"{name}.md, .json and .png")
         if name == "table1":
-            parser.add_argument("--reward_guo", type=str, default=None, help="another Guo matcher, for MoDiPO-G")
+            _add_guo(parser)
+            parser.add_argument(
+                "--tuned", type=Path, default=None, help="tuned.json of `sopo bench tune`: every method at its best"
+            )
         add_config(parser, BenchConfig)
 
     def run(flags: Namespace) -> None:
         from sopo.recipes.bench import bench
-        from sopo.recipes.bench_grid import Models
         from sopo.reports.bench import shown
         from sopo.reports.tables import print_table
 
-        models = Models(
-            generators=tuple(flags.generator),
-            reward=flags.reward,
-            evaluator=flags.evaluator,
-            reward_guo=flags.reward_guo if name == "table1" else None,
-        )
-        table, bases = bench(name, flags.out, models, config_from(flags, BenchConfig), flags.data)
+        config = config_from(flags, BenchConfig)
+        table, bases = bench(name, flags.out, _models(flags), config, flags.data, flags.get("tuned"))
         print_table(shown(table), bases)
         print(f"written: {flags.out / name}.md, .json and .png")
 
     return Verb(prepare, run)
 
 
-TABLE1, TABLE4 = _verb("table1"), _verb("table4")
+def _prepare_tune(parser: Parser) -> None:
+    _add_models(parser, "runs/tune", "tuned.json and tuned.md")
+    _add_guo(parser)
+    add_config(parser, TuneConfig)
+
+
+def _run_tune(flags: Namespace) -> None:
+    from sopo.recipes.tune import tune
+    from sopo.reports.bench import shown
+    from sopo.reports.tables import print_table
+
+    for label, table in tune(flags.out, _models(flags), config_from(flags, TuneConfig), flags.data).items():
+        print_table(shown(table), base=label)
+    print(f"written: {flags.out / 'tuned.json'} and .md; next: sopo bench table1 --tuned {flags.out / 'tuned.json'}")
+
+
+TABLE1, TABLE4, TUNE = _table("table1"), _table("table4"), Verb(_prepare_tune, _run_tune)

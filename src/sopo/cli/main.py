@@ -64,6 +64,7 @@ VERBS: Verbs = {
     "curves": Entry("curves:CURVES", "draw what runs of align have logged, side by side"),
     "toy": Entry("toy:TOY", "train and draw Figure 2 of the paper on points of the plane"),
     "bench": {
+        "tune": Entry("bench:TUNE", "the same budget of settings for every method, chosen on the validation split"),
         "table1": Entry("bench:TABLE1", "alignment methods against each other, Table 1 of the paper"),
         "table4": Entry("bench:TABLE4", "objectives, tau and K, Table 4 of the paper"),
     },

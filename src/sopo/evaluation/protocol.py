@@ -22,7 +22,7 @@ from sopo.evaluation.settings import DRAW_BLOCK, ProtocolConfig
 from sopo.evaluation.sources import RealMotions, Source
 from sopo.matching.tmr import TMR
 from sopo.motion.decode import decode_joints
-from sopo.motion.quality import foot_skating, jitter
+from sopo.motion.quality import floor_penetration, foot_skating, jitter
 from sopo.motion.skeleton import Skeleton
 from sopo.randomness import numpy_rng
 from sopo.reports.results import REAL, Stat, Table, apart, relative_change
@@ -53,10 +53,11 @@ class Embedder(Protocol):
 
 
 def default_witnesses(skeleton: Skeleton) -> dict[str, Witness]:
-    """Physical plausibility of the decoded joints: ``foot_skate`` (share of steps) and ``jitter`` (m/s^3)."""
+    """Physics of the decoded joints: ``foot_skate`` (share of steps), ``jitter`` (m/s^3), ``floor_depth`` (mm)."""
     return {
         "foot_skate": lambda x, length, _: foot_skating(decode_joints(x, skeleton), length, skeleton),
         "jitter": lambda x, length, _: jitter(decode_joints(x, skeleton), length, skeleton),
+        "floor_depth": lambda x, length, _: 1000 * floor_penetration(decode_joints(x, skeleton), length, skeleton),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,12 @@ def align(
 def _train(made: Alignment, out: Path, preference: PreferenceConfig, loop: LoopConfig, lora: LoRAConfig) -> None:
     write_run(out / "run", made.settings, preference, loop, lora)
     guard = WinnerGuard(preference.stop_on_winner_rise)
+    since = time.monotonic()
 
     def watch(step: int, values: dict[str, float]) -> bool:
+        nonlocal since
+        before, since = since, time.monotonic()
+        values["seconds"] = since - before
         values["budget"] = made.spent + step * made.each_step
         if made.objective.reward is not None:
             values |= made.objective.reward.report()

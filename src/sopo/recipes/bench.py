@@ -7,20 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
-from sopo.matching.guo import GuoMatcher
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
-from sopo.recipes.bench_grid import Grid, Models, Setting, slug
-from sopo.recipes.build import load_generator, load_matcher, reward_terms
+from sopo.recipes.bench_grid import Grid, Models, Setting, check_independent, labelled, slug
 from sopo.recipes.corpus import made_corpus
-from sopo.recipes.fingerprints import model_hash, term_hash
 from sopo.recipes.jobs import run_jobs
 from sopo.recipes.presets import stable
 from sopo.recipes.record import environment, provenance, write_json
 from sopo.recipes.settings import BenchConfig
-from sopo.reports.bench import TIME, published_rows, write_pages
+from sopo.recipes.tune import Choices
+from sopo.reports.bench import TIME, WALL, published_rows, write_pages
 from sopo.reports.results import REAL
 from sopo.reports.tables import as_json
 from sopo.training.progress import console
@@ -66,25 +63,30 @@ def _row(kind: str, reward: str, method: str, name: str = "", **changes: Any) ->
 
 
 def bench(
-    name: str, out: Path, models: Models, config: BenchConfig, data: Path | None = None
+    name: str, out: Path, models: Models, config: BenchConfig, data: Path | None = None, tuned: Path | None = None
 ) -> tuple[Table, dict[str, str]]:
     """Write ``out/NAME.{md,json,png}``; the table, and for each row its base. ``name`` is one of TABLES.
 
-    data: a motion folder, or None: the procedural corpus, made in ``out``.
+    data: a motion folder, or None: the procedural corpus, made in ``out``. tuned: a file of ``sopo bench tune``, whose
+    rows and settings stand in for the table's own.
 
     Finished cells and measurements of an earlier call are kept, an interrupted one goes on from its checkpoint.
     Raises UserError before any work if a folder is missing or a cell was begun with other settings.
     """
-    _check_independent(models)
-    kinds = [load_generator(folder).kind for folder in models.generators]
-    if len(set(models.generators)) < len(kinds):
-        raise UserError("generator: a folder is named twice")
-    settings = {kind: TABLES[name](models, kind) for kind in dict.fromkeys(kinds)}
+    check_independent(models)
+    labels = labelled(models.generators)
+    choices = None if tuned is None else Choices(tuned)
+    settings = {
+        label: TABLES[name](models, kind) if choices is None else choices.settings(folder, models, config.steps)
+        for label, (kind, folder) in labels.items()
+    }
     data = data or made_corpus(out / "data", config.corpus)
-    grids = []
-    for kind, folder in zip(kinds, models.generators, strict=True):
-        label = kind if kinds.count(kind) == 1 else f"{kind} ({folder})"
-        grids.append(Grid(label, folder, out / slug(label), data, settings[kind], models, config))
+    if choices is not None:
+        choices.check_data(data)
+    grids = [
+        Grid(label, folder, out / slug(label), data, settings[label], models, config)
+        for label, (_, folder) in labels.items()
+    ]
     run_jobs([job for grid in grids for job in grid.jobs()])
     table: Table = {}
     bases: dict[str, str] = {}
@@ -94,33 +96,31 @@ def bench(
         table |= rows
         bases |= {row: grid.label for row in rows if row not in (REAL, grid.label)}
         cells |= grid.cells()
+    ended = {f"{grid.label} + {cell}": step for grid in grids for cell, step in grid.ended().items()}
     intro = (
         f"{provenance()}. {config.steps} steps a cell, seeds {list(config.seeds)}, {config.runs} paired runs of the"
         f" protocol. Mean over the seeds ± 95% interval (spread between seeds included), in brackets the change"
         f" against the base, starred where the intervals do not overlap; for Diversity, by how much it came nearer to"
         f" the real motions'. {TIME}: motions generated for the tuning, mining included, in units of the training"
-        f" captions (the paper's Time*)."
+        f" captions (the paper's Time*); {WALL}: what that took here. jitter in m/s³, floor_depth in"
+        f" mm."
     )
+    if choices is not None:
+        intro += f" Each method at its best of the settings in {tuned}, chosen on {choices.split}: {choices.rule}."
+    if ended:
+        intro += f" Ended by their watch: {', '.join(f'{cell} at step {step}' for cell, step in ended.items())}."
     record = {
         "rows": as_json(table),
         "bases": bases,
         "published": as_json(published_rows(name)[0]),
         "config": dataclasses.asdict(config),
         "models": dataclasses.asdict(models),
-        "settings": {kind: [dataclasses.asdict(row) for row in rows] for kind, rows in settings.items()},
+        "settings": {label: [dataclasses.asdict(row) for row in rows] for label, rows in settings.items()},
+        "tuned": None if choices is None else choices.record,
+        "ended": ended,
         "cells": as_json(cells),
         "environment": environment(),
     }
     write_json(out / f"{name}.json", record)
     write_pages(out, name, table, bases, intro)
     return table, bases
-
-
-def _check_independent(models: Models) -> None:
-    """What was optimised never measures itself."""
-    evaluator = model_hash(models.evaluator)
-    for reward in filter(None, (models.reward, models.reward_guo)):
-        if any(term_hash(name) == evaluator for _, name in reward_terms(reward)):
-            raise UserError(f"{reward}: is the evaluator too; what was optimised must not measure itself")
-    if models.reward_guo is not None and not isinstance(load_matcher(models.reward_guo), GuoMatcher):
-        raise UserError(f"{models.reward_guo}: modipo-G is mined with a Guo et al. matcher, this is none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from sopo.evaluation.protocol import Table
 from sopo.evaluation.settings import ProtocolConfig
 from sopo.folders import CONFIG_FILE
 from sopo.json_files import read_json
+from sopo.matching.guo import GuoMatcher
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import numpy_rng
@@ -29,10 +31,11 @@ from sopo.recipes.build import (
     load_generator,
     load_matcher,
     load_reward,
+    reward_terms,
     saved_from,
 )
 from sopo.recipes.evaluate import measure
-from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash
+from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash, term_hash
 from sopo.recipes.jobs import Job
 from sopo.recipes.mine import mine
 from sopo.recipes.pace import seconds_a_motion, seconds_a_step
@@ -41,13 +44,15 @@ from sopo.recipes.record import write_json
 from sopo.recipes.resume import claim
 from sopo.recipes.settings import BenchConfig
 from sopo.recipes.sources import generator_source
-from sopo.reports.bench import TIME
+from sopo.reports.bench import TIME, WALL
 from sopo.reports.results import REAL, Stat
 from sopo.reports.tables import as_json, from_json, pooled
 from sopo.training.log import read_log
 from sopo.training.settings import LoopConfig
 
-BASE, BEGUN, MEASURED = "base", "cell.json", "measured.json"
+BASE, BEGUN, MEASURED, SPENT = "base", "cell.json", "measured.json", "seconds.json"
+LOG = Path("run") / "log.jsonl"
+SAME_COST: dict[str, Any] = {"scale": 1.0, "beta": 1.0, "C": 2.0, "tau": 0.0}  # what a step's time does not depend on
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,37 @@ class Models:
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of a table. mined_with: the reward of its mined pairs."""
+    """A row of a table. mined_with: the reward of its mined pairs. learning_rate: None takes ``stable``'s."""
 
     name: str
     preference: PreferenceConfig
     mined_with: str | None = None
+    learning_rate: float | None = None
+
+
+def labelled(folders: Sequence[Path]) -> dict[str, tuple[str, Path]]:
+    """Generators by what their rows call them, their kind where that is enough -> kind and folder."""
+    if len(set(folders)) < len(folders):
+        raise UserError("generator: a folder is named twice")
+    kinds = [load_generator(folder).kind for folder in folders]
+    labels = [
+        kind if kinds.count(kind) == 1 else f"{kind} ({folder})" for kind, folder in zip(kinds, folders, strict=True)
+    ]
+    return dict(zip(labels, zip(kinds, folders, strict=True), strict=True))
+
+
+def check_independent(models: Models) -> None:
+    """What was optimised never measures itself."""
+    evaluator = model_hash(models.evaluator)
+    for reward in filter(None, (models.reward, models.reward_guo)):
+        if any(term_hash(name) == evaluator for _, name in reward_terms(reward)):
+            raise UserError(f"{reward}: is the evaluator too; what was optimised must not measure itself")
+    if models.reward_guo is not None and not isinstance(load_matcher(models.reward_guo), GuoMatcher):
+        raise UserError(f"{models.reward_guo}: modipo-G is mined with a Guo et al. matcher, this is none")
 
 
 class Grid:
-    """The cells of one generator, in folders of their own under ``root``."""
+    """The cells of one generator, in folders of their own under ``root``, measured on ``split``."""
 
     def __init__(
         self,
@@ -81,24 +108,25 @@ class Grid:
         settings: Sequence[Setting],
         models: Models,
         config: BenchConfig,
+        split: str = "test",
     ) -> None:
         self.label, self.folder, self.root, self.data = label, folder, root, data
         self.models, self.config = models, config
         self.generator = load_generator(folder).to(PartialState().device)
-        self.test = load_dataset(data, "test", self.generator)
+        self.dataset = load_dataset(data, split, self.generator)
         self.matcher = load_matcher(models.evaluator)
         check_features(self.matcher.config.features, self.generator.config.features, str(models.evaluator))
         # Two rows may be one setting (the preset's own tau among all taus): its cells are trained once.
-        own: dict[tuple[PreferenceConfig, str | None], str] = {}
+        own: dict[Setting, str] = {}
         for setting in settings:
-            own.setdefault((setting.preference, setting.mined_with), setting.name)
-        self.trained = {setting.name: own[setting.preference, setting.mined_with] for setting in settings}
+            own.setdefault(dataclasses.replace(setting, name=""), setting.name)
+        self.trained = {setting.name: own[dataclasses.replace(setting, name="")] for setting in settings}
         self.settings = {setting.name: setting for setting in settings if self.trained[setting.name] == setting.name}
         self.evaluation = {
             "protocol": dataclasses.asdict(ProtocolConfig(runs=config.runs)),
             "sampling": dataclasses.asdict(config.sampling),
             "evaluator": model_hash(models.evaluator),
-            "data": data_hash(data, "test"),
+            "data": data_hash(data, split),
         }
         self.origin = {"generator": model_hash(folder), "data": data_hash(data, "train")}
         for setting, seed in self._cells():
@@ -107,7 +135,7 @@ class Grid:
 
     def jobs(self) -> Iterator[Job]:
         """Mining, training and measuring, with the time each will take here."""
-        config, loop = self.config, self._loop(0)
+        config, loop = self.config, LoopConfig(**loop_stable(self.generator.kind))
         train = load_dataset(self.data, "train", self.generator)
         if loop.batch_size > len(train):
             raise UserError(f"{self.data}: {len(train)} motions to train on, fewer than a batch of {loop.batch_size}")
@@ -120,30 +148,35 @@ class Grid:
         for mined_with in dict.fromkeys(setting.mined_with for setting in self.settings.values()):
             if mined_with is not None:
                 pairs, title = self._pairs(mined_with), f"{self.label}: pairs by {mined_with}"
-                work = partial(mine, self.data, self.folder, mined_with, pairs, config.mining)
-                yield Job("mining", title, 0.0 if pairs.exists() else drawing, work)
+                yield Job("mining", title, 0.0 if pairs.exists() else drawing, partial(self._mine, mined_with))
+        times: dict[PreferenceConfig, float] = {}
         for setting in self.settings.values():
-            step = seconds_a_step(self.generator, reward, batch, setting.preference)
+            alike = dataclasses.replace(setting.preference, **SAME_COST)
+            step = times.get(alike) or seconds_a_step(self.generator, reward, batch, setting.preference)
+            times[alike] = step
             for seed in config.seeds:
                 done = (self._cell(setting.name, seed) / CONFIG_FILE).is_file()
                 title = f"{self.label} + {setting.name}, seed {seed}"
                 yield Job("training", title, 0.0 if done else config.steps * step, partial(self._train, setting, seed))
-        motions = config.runs * len(self.test) * seconds_a_motion(self.generator, batch, config.sampling)
+        motions = config.runs * len(self.dataset) * seconds_a_motion(self.generator, batch, config.sampling)
         for name in (BASE, *self.settings):
             folders = self._sources(name)
             missing = sum(self._measured(cell, model) is None for cell, model in folders.items())
             yield Job("measuring", f"measuring {self.label}, {name}", missing * motions, partial(self._measure, name))
 
-    def rows(self) -> Table:
-        """The real motions, the base under the generator's label, and a row for each setting, pooled over seeds."""
+    def rows_of_base(self) -> Table:
+        """The real motions, and the base under the generator's label."""
         base = self._table(self.root / BASE, self.folder)
-        table = {REAL: base[REAL], self.label: {TIME: Stat(0.0, math.nan)} | base[BASE]}
-        for row, name in self.trained.items():
-            cells = [self._table(*source)[name] for source in self._sources(name).items()]
-            spent = [read_log(cell / "run" / "log.jsonl")[-1]["budget"] for cell in self._sources(name)]
-            time = Stat(sum(spent) / len(spent), math.nan)
-            table[f"{self.label} + {row}"] = {TIME: time} | pooled(cells)
-        return table
+        nothing = Stat(0.0, math.nan)
+        return {REAL: base[REAL], self.label: {TIME: nothing, WALL: nothing} | base[BASE]}
+
+    def rows(self) -> Table:
+        """``rows_of_base``, and a row for each setting, pooled over seeds."""
+        return self.rows_of_base() | {f"{self.label} + {row}": self.row(name) for row, name in self.trained.items()}
+
+    def row(self, name: str) -> dict[str, Stat]:
+        """What was measured of a setting, pooled over its seeds, and what its tuning took."""
+        return self._spent(name) | pooled([self._table(*source)[name] for source in self._sources(name).items()])
 
     def cells(self) -> Table:
         """Every cell by itself, under its label, setting and seed."""
@@ -155,6 +188,23 @@ class Grid:
             for cell in [self._cell(setting.name, seed)]
         }
 
+    def ended(self) -> dict[str, int]:
+        """Cells that their watch has ended, by name -> the step it was at."""
+        cells = {f"{setting.name}, seed {seed}": self._cell(setting.name, seed) for setting, seed in self._cells()}
+        logs = {name: read_log(cell / LOG) for name, cell in cells.items() if (cell / CONFIG_FILE).is_file()}
+        return {name: int(log[-1]["step"]) for name, log in logs.items() if log[-1]["step"] < self.config.steps}
+
+    def _spent(self, name: str) -> dict[str, Stat]:
+        """What a setting's tuning took, mining included: motions, and seconds; means over its seeds."""
+        logs = [read_log(self._cell(name, seed) / LOG) for seed in self.config.seeds]
+        drawn = [log[-1]["budget"] for log in logs]
+        wall = [sum(line.get("seconds", math.nan) for line in log) for log in logs]
+        if (mined_with := self.settings[name].mined_with) is not None:
+            spent = self._pairs(mined_with).with_suffix(f".{SPENT}")
+            mined = sum(read_json(spent)) if spent.is_file() else math.nan
+            wall = [seconds + mined for seconds in wall]
+        return {TIME: Stat(sum(drawn) / len(drawn), math.nan), WALL: Stat(sum(wall) / len(wall), math.nan)}
+
     def _cells(self) -> list[tuple[Setting, int]]:
         return [(setting, seed) for setting in self.settings.values() for seed in self.config.seeds]
 
@@ -164,25 +214,37 @@ class Grid:
     def _pairs(self, reward: str) -> Path:
         return self.root / f"pairs-{slug(reward_hash(reward))[:12]}.parquet"
 
-    def _loop(self, seed: int) -> LoopConfig:
-        return LoopConfig(**(loop_stable(self.generator.kind) | {"steps": self.config.steps, "seed": seed}))
+    def _loop(self, setting: Setting, seed: int) -> LoopConfig:
+        own = {} if setting.learning_rate is None else {"learning_rate": setting.learning_rate}
+        return LoopConfig(**(loop_stable(self.generator.kind) | own | {"steps": self.config.steps, "seed": seed}))
 
     def _origin(self, setting: Setting, seed: int) -> dict[str, Any]:
         """What a cell's result follows from."""
         origin: dict[str, Any] = {**self.origin, "preference": dataclasses.asdict(setting.preference)}
-        origin["loop"] = dataclasses.asdict(self._loop(seed))
+        origin["loop"] = dataclasses.asdict(self._loop(setting, seed))
         if setting.mined_with is not None:
             origin |= {"mining": dataclasses.asdict(self.config.mining), "reward": reward_hash(setting.mined_with)}
         elif method_by_name(setting.preference.method).samples_policy:
             origin["reward"] = reward_hash(self.models.reward)
         return origin
 
+    def _mine(self, reward: str) -> None:
+        """Mines, and keeps the seconds of each call: a killed one is gone on with."""
+        pairs, start = self._pairs(reward), time.monotonic()
+        done, spent = pairs.exists(), pairs.with_suffix(f".{SPENT}")
+        try:
+            mine(self.data, self.folder, reward, pairs, self.config.mining)
+        finally:
+            if not done:
+                write_json(spent, [*(read_json(spent) if spent.is_file() else []), time.monotonic() - start])
+
     def _train(self, setting: Setting, seed: int) -> None:
         cell = self._cell(setting.name, seed)
         claim(cell / BEGUN, self._origin(setting, seed))
         if not (cell / CONFIG_FILE).is_file():
             pairs = None if setting.mined_with is None else self._pairs(setting.mined_with)
-            align(self.data, self.folder, self.models.reward, cell, setting.preference, self._loop(seed), pairs)
+            loop = self._loop(setting, seed)
+            align(self.data, self.folder, self.models.reward, cell, setting.preference, loop, pairs)
 
     def _sources(self, name: str) -> dict[Path, GeneratorSource]:
         """Where the measurements of a setting (or the base) lie -> the model measured."""
@@ -201,7 +263,7 @@ class Grid:
         if not sources:
             return
         protocol = ProtocolConfig(runs=self.config.runs)
-        table = measure(sources, self.test, self.matcher, protocol, f"measuring {self.label}, {name}")
+        table = measure(sources, self.dataset, self.matcher, protocol, f"measuring {self.label}, {name}")
         for key, (cell, model) in models.items():
             rows = as_json({REAL: table[REAL], name: table[key]})
             write_json(cell / MEASURED, {**self.evaluation, "model": model_hash(model), "rows": rows})

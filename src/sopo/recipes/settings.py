@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -11,7 +12,10 @@ from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.nn.settings import Width
 from sopo.recipes.presets import ALIGNMENT_CORPUS, LOOP_STABLE
+from sopo.recipes.tuning import TUNINGS
 from sopo.settings import Natural, Positive, Range, Rate, Seed, Settings
+
+TUNING_CORPUS = dataclasses.replace(ALIGNMENT_CORPUS, val=640)  # whose training split is the table's
 
 # The kinds of files that motions are written as; `sopo.recipes.outputs` has a writer for each.
 FORMATS = {
@@ -87,6 +91,22 @@ class BenchConfig(Settings):
         super().__post_init__()
         if not self.seeds:
             raise UserError("seeds is empty: give one or more")
+
+
+@dataclass(frozen=True)
+class TuneConfig(BenchConfig):
+    """The budget of a tuning, the same for every method; what is measured is the validation split."""
+
+    settings: Annotated[int, Range(1, 8)] = 8  # that are tried of each method
+    rows: tuple[str, ...] = ()  # of the table, those to tune; empty: all
+    seeds: tuple[Seed, ...] = (0,)
+    runs: Positive = 4
+    corpus: CorpusConfig = TUNING_CORPUS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if unknown := [name for name in self.rows if name not in TUNINGS]:
+            raise UserError(f"rows: unknown {', '.join(unknown)}; known: {', '.join(TUNINGS)}")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sopo.batch import Batch
-from sopo.errors import UserError
+from sopo.errors import DivergenceError, UserError
 from sopo.randomness import Draws, derive_seed
 from sopo.training.checkpoint import load_checkpoint, save_checkpoint
 from sopo.training.ema import EMA
@@ -47,8 +47,8 @@ def fit(
     objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
     folder: gets log.jsonl, tensorboard/ and checkpoint.pt; a checkpoint found there is resumed.
     watch: where it ends the run, the weights go back to the last checkpoint, if there is one.
-    Raises UserError if the loss stops being finite, the checkpoint does not fit, or the objective raises one: the steps
-    before are then in the checkpoint.
+    Raises DivergenceError if the loss stops being finite, UserError if the checkpoint does not fit or the objective
+    raises one: the steps before are then in the checkpoint.
     """
     accelerator = Accelerator(mixed_precision=config.precision)
     if config.batch_size % accelerator.num_processes:
@@ -98,7 +98,7 @@ def fit(
             # fp16 meets infinite gradients by plan: its scaler skips those steps.
             checked = {"loss": means["loss"], "gradient": 0.0 if config.precision == "fp16" else float(norm)}
             if spoilt := next((name for name, value in checked.items() if not math.isfinite(value)), None):
-                raise UserError(
+                raise DivergenceError(
                     f"{title}: the {spoilt} is {checked[spoilt]} at step {step + 1}; lower --learning_rate"
                     f" (the last good state is in {folder / CHECKPOINT})"
                 )
