@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sopo.diffusion.schedule import Denoiser, Diffusion
+from sopo.diffusion.process import Denoiser
+from sopo.diffusion.schedule import Diffusion
 from sopo.diffusion.settings import Sampling
 
 Name = Literal["ddpm", "ddim"]

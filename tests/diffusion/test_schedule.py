@@ -247,8 +247,10 @@ def test_linspace_is_torchs_but_for_the_last_bit(steps: int) -> None:
 def test_more_steps_than_the_model_knows_are_refused() -> None:
     with pytest.raises(UserError, match="51"):
         Diffusion(50).sample(lambda x, step: x, normal(0, 1, 1), Sampling("ddim", 51, 1.0))
-    with pytest.raises(UserError, match="euler"):
-        Sampling("euler")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="heun, which is of flows"):
+        Diffusion(50).chain(Sampling("heun"))
+    with pytest.raises(UserError, match="plms"):
+        Sampling("plms")  # type: ignore[arg-type]
     for wrong in ({"steps": -1}, {"temperature": -1.0}, {"top_share": 0.0}, {"residual_top_share": 1.1}):
         with pytest.raises(UserError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
             Sampling(**wrong)  # type: ignore[arg-type]

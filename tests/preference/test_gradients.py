@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, Caption, length_mask
-from sopo.diffusion.schedule import Denoiser, Diffusion
+from sopo.diffusion.process import Denoiser
+from sopo.diffusion.schedule import Diffusion
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import DiffusionGenerator

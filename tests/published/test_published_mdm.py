@@ -16,8 +16,9 @@ from sopo.diffusion.schedule import Diffusion
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.generator import NoiseDraw
-from sopo.generators.mdm import MDM, frame_error
+from sopo.generators.mdm import MDM
 from sopo.motion.normalize import Normalizer
+from sopo.nn.frames import frame_error
 from sopo.published import mdm as published
 from sopo.published.mdm import config_from_published, mdm_from_published, rename_published
 from sopo.text.encoder import TextEmbedding

@@ -12,11 +12,13 @@ import torch
 from sopo.corpus.settings import CorpusConfig
 from sopo.corpus.write import make_corpus
 from sopo.data.dataset import MotionDataset
+from sopo.generators.flow_dit import FlowDiT
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
 from sopo.generators.settings import (
+    FlowDiTConfig,
     MDMConfig,
     MLDConfig,
     MoMaskConfig,
@@ -36,6 +38,8 @@ def tiny(family: str) -> Generator:
     """A generator of that family with random weights, on 263 features."""
     if family == "mdm":
         return MDM(MDMConfig(**SMALL, text_encoder="hashed-16", diffusion_steps=4, frames_per_token=4))  # type: ignore[arg-type]
+    if family == "flow":
+        return FlowDiT(FlowDiTConfig(**SMALL, text_encoder="hashed-16", text_layers=1, default_steps=2))  # type: ignore[arg-type]
     if family == "mld":
         vae = MotionVAEConfig(**SMALL, latent_tokens=2, latent_width=6, frames_per_token=4)  # type: ignore[arg-type]
         return MLD(MLDConfig(vae, **SMALL, text_encoder="hashed-16", step_width=8, diffusion_steps=8, default_steps=2))  # type: ignore[arg-type]
@@ -69,7 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     dataset = MotionDataset(root / "data", "train")
     torch.manual_seed(0)
     generators = {}
-    for family in ("mdm", "mld", "momask"):
+    for family in ("mdm", "mld", "momask", "flow"):
         model = tiny(family)
         model.normalizer.load_state_dict(dataset.normalizer.state_dict())
         generators[family] = model.save_pretrained(root / family)

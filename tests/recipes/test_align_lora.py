@@ -25,7 +25,7 @@ from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.training.log import read_log
 from sopo.training.settings import LoopConfig
 
-every_family = pytest.mark.parametrize("family", ["mdm", "mld", "momask"])
+every_family = pytest.mark.parametrize("family", ["mdm", "mld", "momask", "flow"])
 SOPO = PreferenceConfig("sopo", K=2, tau="q1", scale=5.0, rollout=Sampling("ddim", 1, 1.0))
 LOOP = LoopConfig(steps=4, batch_size=4, learning_rate=1e-2, checkpoint_every=2, ema=0.5)
 

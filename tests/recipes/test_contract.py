@@ -29,7 +29,7 @@ def model() -> Generator:
     return load_generator("own_generator:make")
 
 
-@pytest.mark.parametrize("family", ["mdm", "mld", "momask"])
+@pytest.mark.parametrize("family", ["mdm", "mld", "momask", "flow"])
 def test_ours_keep_it(world: Any, family: str) -> None:
     assert [finding for finding in check_contract(load_generator(world.generators[family])) if finding.lacks] == []
 

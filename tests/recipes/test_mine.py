@@ -22,7 +22,7 @@ from sopo.recipes.settings import MineConfig
 from sopo.training.log import read_log
 from sopo.training.settings import LoopConfig
 
-FAMILIES = ("mdm", "mld", "momask")
+FAMILIES = ("mdm", "mld", "momask", "flow")
 CONFIG = MineConfig(K=3, captions=20, keep="all", sampling=Sampling("ddim", 2, 1.5), batch_size=6)
 LOOP = LoopConfig(steps=2, batch_size=4, learning_rate=1e-3)
 

@@ -45,7 +45,7 @@ def test_a_clock_gives_the_time_to_one_part_at_a_time(monkeypatch: pytest.Monkey
     assert clock.seconds == {"inner": 2, "outer": 5, REST: 24}
 
 
-@pytest.mark.parametrize("family", ["mdm", "mld", "momask"])
+@pytest.mark.parametrize("family", ["mdm", "mld", "momask", "flow"])
 def test_a_step_of_sopo_has_all_parts(world, family: str) -> None:
     cost = profile(world.data, world.generators[family], world.reward, config("sopo"), LOOP)
     assert list(cost.seconds) == [SAMPLING, SCORING, POLICY, REFERENCE, UPDATE, REST]

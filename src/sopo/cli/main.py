@@ -45,6 +45,7 @@ VERBS: Verbs = {
     "train": {
         "generator": {
             "mdm": Entry("train:MDM", "pre-train an MDM: diffusion on the motion's features"),
+            "flow": Entry("train:FLOW", "pre-train a FlowDiT: flow matching on the motion's features"),
             "mld": Entry("train:MLD", "pre-train an MLD: diffusion on the latents of a trained vae"),
             "momask": Entry("train:MOMASK", "pre-train a MoMask: masked tokens of a trained rvq"),
         },

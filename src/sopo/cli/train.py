@@ -38,6 +38,7 @@ def _verb(small: Any, loop: dict[str, Any], given: tuple[str, ...] = ()) -> Verb
 
 
 MDM = _verb(presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR)
+FLOW = _verb(presets.FLOW_PRESETS["small"], presets.LOOP_FLOW)
 VAE = _verb(presets.VAE_PRESETS["small"], presets.LOOP_VAE)
 MLD = _verb(presets.MLD_PRESETS["small"], presets.LOOP_MLD, given=("vae",))
 RVQ = _verb(presets.RVQ_PRESETS["small"], presets.LOOP_RVQ)

@@ -1,4 +1,4 @@
-"""Noise schedules, equal to the published ones to the last digit, and the samplers."""
+"""Noise schedules, equal to the published ones to the last digit, and the samplers of diffusion."""
 
 from __future__ import annotations
 
@@ -10,34 +10,23 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from sopo.diffusion.process import MAX_SNR, Chain, Denoiser, Process
 from sopo.diffusion.settings import Prediction, Sampling, Schedule
 from sopo.errors import UserError
 from sopo.randomness import Draws
 
-MAX_SNR = 5.0
-Denoiser = Callable[[Tensor, Tensor], Tensor]
-
 
 @dataclass(frozen=True)
-class Chain:
-    """A way from noise to a motion.
-
-    steps: visited, noisiest first. levels: of signal (alpha bar) before each of them, and behind the last.
-    eta: 0 is DDIM, 1 DDPM's posterior.
-    """
-
-    steps: tuple[int, ...]
-    levels: tuple[float, ...]
-    eta: float = 0.0
+class DiffusionChain(Chain):
+    """Levels are those of signal (alpha bar). eta 0 is DDIM."""
 
     def step(self, place: int) -> tuple[float, float, float]:
-        """x behind step number ``place`` is Gaussian: the weights of x_0 and epsilon in its mean, its variance."""
         level, after = self.levels[place : place + 2]
         variance = self.eta**2 * (1 - after) / (1 - level) * (1 - level / after) if self.eta else 0.0
         return after**0.5, max(0.0, 1 - after - variance) ** 0.5, variance
 
 
-class Diffusion:
+class Diffusion(Process):
     """A schedule of ``steps``: MDM's cosine or MLD's scaled-linear one; forward process and samplers."""
 
     def __init__(self, steps: int, prediction: Prediction = "sample", schedule: Schedule = "cosine") -> None:
@@ -57,7 +46,6 @@ class Diffusion:
         return (1 - self.betas).cumprod(0).double()
 
     def add_noise(self, x: Tensor, noise: Tensor, step: Tensor) -> Tensor:
-        """q(x_t | x_0): x, noise [B, ...], step [B] int64 -> [B, ...]."""
         level = self.alpha_bar.to(step.device)[step].view(-1, *(1,) * (x.ndim - 1))
         return level.sqrt().to(x.dtype) * x + (1 - level).sqrt().to(x.dtype) * noise
 
@@ -71,14 +59,13 @@ class Diffusion:
         return self.steps - count + draws.integers(count)
 
     def snr_weight(self, step: Tensor) -> Tensor:
-        """Min-SNR weight of the error at each step [N], of mean 1 over all steps (Hang et al. 2023, gamma 5)."""
         snr = self.alpha_bar / (1 - self.alpha_bar)
         weight = snr.clamp(max=MAX_SNR) / (snr if self.prediction == "epsilon" else 1.0)
         return (weight / weight.mean()).float().to(step.device)[step]
 
-    def chain(self, sampling: Sampling) -> Chain:
-        """The steps that a sampling visits; UserError if they are more than there are, or if it sets tokens."""
+    def chain(self, sampling: Sampling) -> DiffusionChain:
         sampling.refuse_tokens()
+        sampling.refuse_integrators()
         steps = sampling.steps or self.steps
         if steps > self.steps:
             raise UserError(f"sampling steps is {steps}, the model was trained with {self.steps}")
@@ -107,27 +94,10 @@ class Diffusion:
         """
         return self.follow(denoiser, noise, self._chain(timesteps, last, eta))
 
-    def _chain(self, timesteps: Sequence[int], last: float, eta: float) -> Chain:
-        return Chain(tuple(timesteps), (*self.alpha_bar[list(timesteps)].tolist(), last), eta)
-
-    def follow(
-        self, denoiser: Denoiser, noise: Callable[[], Tensor], chain: Chain, visited: list[Tensor] | None = None
-    ) -> Tensor:
-        """Denoise from ``noise()`` along a chain; ``visited`` gets x as each of its steps finds it."""
-        x = noise()
-        for place, step in enumerate(chain.steps):
-            if visited is not None:
-                visited.append(x)
-            out = denoiser(x, torch.full((len(x),), step, device=x.device))
-            clean, epsilon = self.parts(x, out, chain.levels[place])
-            of_clean, of_epsilon, variance = chain.step(place)
-            x = of_clean * clean + of_epsilon * epsilon
-            if variance > 0:
-                x = x + variance**0.5 * noise()
-        return x
+    def _chain(self, timesteps: Sequence[int], last: float, eta: float) -> DiffusionChain:
+        return DiffusionChain(tuple(timesteps), (*self.alpha_bar[list(timesteps)].tolist(), last), eta)
 
     def parts(self, x: Tensor, out: Tensor, level: float | Tensor) -> tuple[Tensor, Tensor]:
-        """(x_0, epsilon) that the network's answer ``out`` to x at a level of signal stands for."""
         if self.prediction == "sample":
             return out, (x - level**0.5 * out) / (1 - level) ** 0.5
         return (x - (1 - level) ** 0.5 * out) / level**0.5, out

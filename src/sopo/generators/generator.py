@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch, Caption
-from sopo.diffusion.schedule import Chain, Denoiser, Diffusion
+from sopo.diffusion.process import Chain, Denoiser, Process
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError, answer_for
 from sopo.motion.normalize import Normalizer
@@ -25,7 +25,7 @@ from sopo.text.encoder import TextEmbedding, TextEncoder
 class NoiseDraw:
     """What ``nll`` needs to be drawn: the same object goes to policy and reference (Sec. 4.4).
 
-    step: [N] int64 diffusion steps. noise: like x.
+    step: [N], int64 steps of a diffusion or times of a flow. noise: like x.
     """
 
     step: Tensor
@@ -110,7 +110,7 @@ class Generator(Pretrained):
 class DiffusionGenerator(Generator):
     """A generator whose x is denoised step by step; for objectives that look into the chain."""
 
-    diffusion: Diffusion
+    diffusion: Process
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Denoiser, Diffusion
+from sopo.diffusion.process import Denoiser
+from sopo.diffusion.schedule import Diffusion
 from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, first_positions, sinusoids
-from sopo.nn.frames import fold_frames, unfold_frames
+from sopo.nn.frames import fold_frames, frame_error, frame_mean, unfold_frames
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
@@ -150,14 +151,3 @@ class MDM(DiffusionGenerator):
         noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
         prediction = self.denoise(noisy, draw.step, length, memory, padding)
         return frame_error(prediction, x, length)
-
-
-def frame_error(a: Tensor, b: Tensor, length: Tensor) -> Tensor:
-    """Mean squared difference of a and b [N, T, D] over valid frames and features: [N], 0 where none is valid."""
-    return frame_mean((a - b).square(), length)
-
-
-def frame_mean(values: Tensor, length: Tensor) -> Tensor:
-    """Mean of values [N, T, D] over valid frames and features: [N], 0 where none is valid."""
-    valid = values * length_mask(length, values.shape[1])[..., None]
-    return valid.sum((1, 2)) / (length.clamp(min=1) * values.shape[2])

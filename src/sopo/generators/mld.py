@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from sopo.batch import Batch, length_mask
-from sopo.diffusion.schedule import Chain, Denoiser, Diffusion
+from sopo.diffusion.process import Chain, Denoiser
+from sopo.diffusion.schedule import Diffusion
 from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.motion_vae import MotionVAE
@@ -32,6 +33,7 @@ class MLD(DiffusionGenerator):
 
     Config = MLDConfig
     kind = "mld"
+    diffusion: Diffusion
 
     def __init__(self, config: MLDConfig) -> None:
         super().__init__()

@@ -87,6 +87,7 @@ class MoMask(Generator):
 
         Guidance is the masked transformer's; the residual transformer has its own, unless sampling is not guided (1).
         """
+        sampling.refuse_integrators()
         n, codes = frames // self.config.rvq.frames_per_token, self.config.rvq.codes
         valid = length_mask(self._tokens(length), n).repeat_interleave(K, dim=0)
         text = condition.repeat(K)

@@ -61,6 +61,29 @@ class MDMConfig(Settings):
 
 
 @dataclass(frozen=True)
+class FlowDiTConfig(Settings):
+    """Sizes; there is no published model of these: the defaults are of the published MDM's size."""
+
+    features: Features = 263
+    width: Width = 512
+    feedforward: Width = 1024
+    layers: Layers = 8
+    heads: Heads = 8
+    dropout: Share = 0.1
+    text_encoder: str = "clip-vit-b32-22"
+    text_layers: Layers = 2
+    frames_per_token: FramesPerToken = 4
+    shift: Annotated[float, Range(0.01, 100)] = 4.0  # of the times towards noise (``sopo.diffusion.flow``)
+    default_steps: Steps = 10  # of sampling
+    drop_condition: Share = 0.1
+    max_positions: Positions = 512
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_heads(self.width, self.heads)
+
+
+@dataclass(frozen=True)
 class MotionVAEConfig(Settings):
     """Sizes; the defaults are the published ones, latent [1, 256] of MLD (MLD* v2: 16 tokens of 32)."""
 

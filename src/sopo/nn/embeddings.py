@@ -16,12 +16,16 @@ def sinusoids(positions: int, width: int) -> Tensor:
     Computed in float32 as the published tables are; a float64 table differs by up to 3e-5.
     """
     table = torch.empty(positions, width)
-    if table.is_meta:  # its size alone is asked for
-        return table
-    position = torch.arange(positions, dtype=torch.float32)[:, None]
+    return table if table.is_meta else waves(torch.arange(positions, dtype=torch.float32), width)  # its size alone
+
+
+def waves(position: Tensor, width: int) -> Tensor:
+    """The sinusoids of any positions [N], which may lie between whole numbers: [N, width]."""
+    table = torch.empty(len(position), width, device=position.device)
     frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
-    table[:, 0::2] = torch.sin(position * frequency)
-    table[:, 1::2] = torch.cos(position * frequency)
+    angle = position[:, None] * frequency.to(position.device)
+    table[:, 0::2] = torch.sin(angle)
+    table[:, 1::2] = torch.cos(angle)
     return table
 
 
@@ -46,3 +50,16 @@ class StepEmbedding(nn.Module):
     def forward(self, step: Tensor) -> Tensor:
         """step [B] int64 -> [B, width]."""
         return self.mlp(self.table[step])
+
+
+class TimeEmbedding(nn.Module):
+    """A time in [0, 1] as ``StepEmbedding`` embeds a step of a thousand."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, time: Tensor) -> Tensor:
+        """time [B] -> [B, width]."""
+        return self.mlp(waves(1000 * time, self.width))

@@ -1,4 +1,4 @@
-"""Neighbouring frames as one token: the cheapest way to make a short sequence of a long motion."""
+"""Frames: neighbours as one token, the cheapest way to make a short sequence of a long motion; the mean over them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def fold_frames(x: Tensor, length: Tensor, per_token: int) -> tuple[Tensor, Tens
 def unfold_frames(tokens: Tensor, frames: int, per_token: int) -> Tensor:
     """Tokens [N, n, p D] -> [N, frames, D]; n p >= frames."""
     return tokens.reshape(len(tokens), tokens.shape[1] * per_token, -1)[:, :frames]
+
+
+def frame_error(a: Tensor, b: Tensor, length: Tensor) -> Tensor:
+    """Mean squared difference of a and b [N, T, D] over valid frames and features: [N], 0 where none is valid."""
+    return frame_mean((a - b).square(), length)
+
+
+def frame_mean(values: Tensor, length: Tensor) -> Tensor:
+    """Mean of values [N, T, D] over valid frames and features: [N], 0 where none is valid."""
+    valid = values * length_mask(length, values.shape[1])[..., None]
+    return valid.sum((1, 2)) / (length.clamp(min=1) * values.shape[2])

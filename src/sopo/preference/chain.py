@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sopo.diffusion.schedule import Chain
+from sopo.diffusion.process import Chain
 from sopo.errors import UserError
 from sopo.generators.generator import DiffusionGenerator
 from sopo.preference.base import Objective

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch
-from sopo.diffusion.schedule import Chain, Denoiser
+from sopo.diffusion.process import Chain, Denoiser
 from sopo.errors import UserError
 from sopo.generators.generator import DiffusionGenerator
 from sopo.preference.base import Objective, Values
@@ -60,6 +60,9 @@ class RewardGradient(Objective):
         self, policy: DiffusionGenerator, denoiser: Denoiser, x: Tensor, chain: Chain, first: int, draws: Draws
     ) -> Tensor:
         """x [B, ...] before step number ``first`` -> the sample, with a gradient."""
-        tail = Chain(chain.steps[first:], chain.levels[first:], chain.eta)
         start = [x]
-        return policy.diffusion.follow(denoiser, lambda: start.pop() if start else draws.normal(*x.shape[1:]), tail)
+
+        def noise() -> Tensor:
+            return start.pop() if start else draws.normal(*x.shape[1:])
+
+        return policy.diffusion.follow(denoiser, noise, chain.tail(first))

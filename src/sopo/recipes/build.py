@@ -12,6 +12,7 @@ from typing import Any
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
 from sopo.folders import local_folder, read_config, read_kind
+from sopo.generators.flow_dit import FlowDiT
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
@@ -33,7 +34,7 @@ from sopo.rewards.physical import PhysicalReward, WeightedReward
 from sopo.rewards.reward import Reward
 from sopo.settings import shown
 
-GENERATORS: dict[str, type[Generator]] = {MDM.kind: MDM, MLD.kind: MLD, MoMask.kind: MoMask}
+GENERATORS: dict[str, type[Generator]] = {kind.kind: kind for kind in (MDM, MLD, MoMask, FlowDiT)}
 MATCHERS: dict[str, type[TMR] | type[GuoMatcher]] = {TMR.kind: TMR, GuoMatcher.kind: GuoMatcher}
 
 # What the functions of this module take for each.

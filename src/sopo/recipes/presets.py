@@ -9,6 +9,7 @@ from sopo.corpus.settings import CorpusConfig
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.settings import (
+    FlowDiTConfig,
     MDMConfig,
     MLDConfig,
     MoMaskConfig,
@@ -108,6 +109,13 @@ MLD_PRESETS: dict[str, MLDConfig] = {
     ),
 }
 
+FLOW_PRESETS: dict[str, FlowDiTConfig] = {
+    "large": FlowDiTConfig(),
+    "small": FlowDiTConfig(
+        width=128, feedforward=384, layers=4, heads=4, dropout=0.0, text_encoder="hashed-128", text_layers=1
+    ),
+}
+
 RVQ_PRESETS: dict[str, RVQVAEConfig] = {
     "published": RVQVAEConfig(),
     "small": RVQVAEConfig(width=96, code_dim=64, codes=256, quantizers=4, depth=2, dropout=0.0),
@@ -137,6 +145,7 @@ LOOP_GENERATOR: dict[str, Any] = {
 }
 LOOP_VAE: dict[str, Any] = LOOP_GENERATOR | {"steps": 7000, "batch_size": 32, "seed": 4}
 LOOP_MLD: dict[str, Any] = LOOP_GENERATOR | {"steps": 8000, "seed": 5}
+LOOP_FLOW: dict[str, Any] = LOOP_GENERATOR | {"steps": 9000, "seed": 8}
 LOOP_RVQ: dict[str, Any] = LOOP_GENERATOR | {"steps": 2000, "warmup": 100, "ema": 0.0, "seed": 6}
 LOOP_MOMASK: dict[str, Any] = LOOP_GENERATOR | {"steps": 10000, "seed": 7}
 # The second stage of the shipped generators, to their plateau: plain fine-tuning on captions without mistakes.

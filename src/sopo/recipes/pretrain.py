@@ -14,13 +14,21 @@ from torch import Tensor, nn
 from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.data.encoded import EncodedCrops
+from sopo.generators.flow_dit import FlowDiT
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
 from sopo.generators.motion_vae import MotionVAE
 from sopo.generators.rvq_vae import RVQVAE
-from sopo.generators.settings import MDMConfig, MLDConfig, MoMaskConfig, MotionVAEConfig, RVQVAEConfig
+from sopo.generators.settings import (
+    FlowDiTConfig,
+    MDMConfig,
+    MLDConfig,
+    MoMaskConfig,
+    MotionVAEConfig,
+    RVQVAEConfig,
+)
 from sopo.matching.guo import GuoMatcher
 from sopo.matching.objectives import GuoObjective, MovementObjective, TMRObjective, TMRWeights
 from sopo.matching.settings import GuoConfig, TMRConfig
@@ -58,6 +66,14 @@ def train_mdm(data: Path, out: Path, model: MDMConfig, loop: LoopConfig) -> MDM:
     torch.manual_seed(loop.seed)  # the weights' start; everything later follows from (seed, step)
     generator = MDM(dataclasses.replace(model, features=dataset.skeleton.num_features))
     return _pretrain(generator, dataset, out, loop, "training the generator (MDM)")
+
+
+def train_flow(data: Path, out: Path, model: FlowDiTConfig, loop: LoopConfig) -> FlowDiT:
+    """Pre-train a FlowDiT on the train split of ``data``."""
+    dataset = load_dataset(data, "train")
+    torch.manual_seed(loop.seed)
+    generator = FlowDiT(dataclasses.replace(model, features=dataset.skeleton.num_features))
+    return _pretrain(generator, dataset, out, loop, "training the generator (FlowDiT)")
 
 
 def train_vae(data: Path, out: Path, model: MotionVAEConfig, loop: LoopConfig) -> MotionVAE:
@@ -174,6 +190,7 @@ def statistics(dataset: MotionDataset) -> tuple[Tensor, Tensor]:
 # A model's config -> what trains such a model.
 TRAIN: dict[type, Callable[..., Pretrained]] = {
     MDMConfig: train_mdm,
+    FlowDiTConfig: train_flow,
     MotionVAEConfig: train_vae,
     MLDConfig: train_mld,
     RVQVAEConfig: train_rvq,
