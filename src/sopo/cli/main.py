@@ -30,6 +30,7 @@ VERBS: Verbs = {
     "align": Entry("align:ALIGN", "fine-tune a generator with SoPo or a rival objective"),
     "eval": Entry("evaluate:EVALUATE", "measure generators, or files of motions, under the protocol"),
     "sample": Entry("sample:SAMPLE", "draw motions for captions"),
+    "film": Entry("film:FILM", "film generators side by side on the same captions and noise"),
     "data": {
         "make": Entry("data:MAKE", "write the procedural corpus"),
         "check": Entry("data:CHECK", "say what a motion folder holds, what is off and what to do"),

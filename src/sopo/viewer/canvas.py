@@ -82,6 +82,13 @@ def stacked(*parts: Image.Image) -> Image.Image:
     return whole
 
 
+def overlaid(ground: Image.Image, picture: Image.Image) -> Image.Image:
+    """``picture`` at the upper left of a copy of ``ground``."""
+    whole = ground.copy()
+    whole.paste(picture, (0, 0))
+    return whole
+
+
 def beside(*parts: Image.Image) -> Image.Image:
     """Pictures in a row on white, all on one ground."""
     whole = Image.new("RGB", (sum(part.width for part in parts), max(part.height for part in parts)), "white")

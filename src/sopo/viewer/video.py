@@ -1,8 +1,10 @@
-"""Motions as a film, side by side under their caption."""
+"""Motions as a film, side by side under their caption, one scene after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,15 @@ from PIL import Image
 
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, Skeleton
-from sopo.viewer.canvas import FLOOR, SOFT, Canvas, beside, lettering, stacked
+from sopo.viewer.canvas import FLOOR, SOFT, Canvas, beside, lettering, overlaid, stacked
 from sopo.viewer.film import write_film
 from sopo.viewer.stick import draw_pose, in_metres, project, under_root
 
 CELL_M, REACH_M = 0.5, 3.0  # of the grid on the floor
 LOW_M, HIGH_M = (-0.95, -0.45), (0.95, 2.05)  # the corners of what the camera sees, around the body's place
 TRAIL = 60  # frames
-PIXELS = {".gif": 120, ".mp4": 240}  # a metre
+PAUSE = 10  # frames between scenes
+PIXELS = {".gif": 100, ".mp4": 240}  # a metre
 
 
 def write_video(
@@ -32,20 +35,37 @@ def write_video(
     fps: frames per second, the skeleton's own if None. A name may be empty. Raises UserError as ``write_film``
     does, and for motions that cannot be drawn.
     """
+    return write_scenes(path, [(caption, motions)], fps, skeleton)
+
+
+def write_scenes(
+    path: str | Path,
+    scenes: Sequence[tuple[str, Mapping[str, np.ndarray]]],
+    fps: float | None = None,
+    skeleton: Skeleton = HUMANML3D,
+) -> Path:
+    """``write_video`` of several (caption, named motions), equally many each; all but the last end in a pause."""
     path = Path(path)
-    if not motions:
+    if not scenes or not all(motions for _, motions in scenes):
         raise UserError(f"{path}: no motion to film")
-    bodies = {name: in_metres(joints, skeleton) for name, joints in motions.items()}
     scale = PIXELS.get(path.suffix.lower(), min(PIXELS.values()))
     width, size = Canvas(LOW_M, HIGH_M, scale).width, round(0.115 * scale)
-    title = lettering(caption, width * len(bodies), size)
-    names = [lettering(name, width, size, SOFT, middle=False) for name in bodies]
+    across = width * max(len(motions) for _, motions in scenes)
+    titles = [lettering(caption, across, size) for caption, _ in scenes]
+    highest = Image.new("RGB", (across, max(title.height for title in titles)), "white")
+    titles = [overlaid(highest, title) for title in titles]
+    bodies = [{name: in_metres(joints, skeleton) for name, joints in motions.items()} for _, motions in scenes]
+    names = [[lettering(name, width, size, SOFT, middle=False) for name in scene] for scene in bodies]
+    longest = [max(map(len, scene.values())) for scene in bodies]
+    starts = [0, *accumulate(frames + PAUSE for frames in longest[:-1])]
 
     def draw(frame: int) -> Image.Image:
-        panels = [_panel(body, min(frame, len(body) - 1), scale, skeleton) for body in bodies.values()]
-        return stacked(title, beside(*map(stacked, names, panels)))
+        now = bisect_right(starts, frame) - 1
+        at = frame - starts[now]
+        panels = [_panel(body, min(at, len(body) - 1), scale, skeleton) for body in bodies[now].values()]
+        return stacked(titles[now], beside(*map(stacked, names[now], panels)))
 
-    return write_film(path, draw, max(map(len, bodies.values())), fps or skeleton.fps)
+    return write_film(path, draw, starts[-1] + longest[-1], fps or skeleton.fps)
 
 
 def _panel(joints: np.ndarray, frame: int, scale: float, skeleton: Skeleton) -> Image.Image:
