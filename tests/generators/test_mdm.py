@@ -26,6 +26,7 @@ SHAPES: list[dict[str, Any]] = [
     {"text_layers": 1},
     {"frames_per_token": 4},
     {"architecture": "decoder", "text_layers": 1, "frames_per_token": 3},
+    {"architecture": "decoder", "step_token": True, "frames_per_token": 2, "token_window": 3},
 ]
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape.values())) or "plain")
 

@@ -39,7 +39,7 @@ SHAPES: list[dict[str, Any]] = [
     {},
     {"text_layers": 1, "text_tokens": 3},
     {"schedule": "cosine", "prediction": "sample"},
-    {"vae": replace(VAE, frames_per_token=4)},
+    {"vae": replace(VAE, frames_per_token=4, token_window=3)},
     {"vae": replace(VAE, latent_width=16, latent_tokens=1)},
 ]
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=["plain", "mixed-text", "x0", "folded", "published-latent"])

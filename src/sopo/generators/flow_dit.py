@@ -18,7 +18,7 @@ from sopo.generators.settings import FlowDiTConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.dit import DiTBlock
 from sopo.nn.embeddings import TimeEmbedding, first_positions, sinusoids
-from sopo.nn.frames import fold_frames, frame_error, frame_mean, unfold_frames
+from sopo.nn.frames import FramesFromTokens, fold_frames, frame_error, frame_mean
 from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
 from sopo.text import text_encoder
@@ -48,7 +48,7 @@ class FlowDiT(DiffusionGenerator):
         self.embed_frames = nn.Linear(token, width)
         self.blocks = nn.ModuleList(DiTBlock(*sizes) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
-        self.predict = nn.Linear(width, token)
+        self.predict = FramesFromTokens(width, config.features, config.frames_per_token, config.token_window)
 
     # The network ---------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class FlowDiT(DiffusionGenerator):
         vector, mask = self.embed_time(time) + said, length_mask(count, tokens.shape[1])
         for block in self.blocks:
             tokens = block(tokens, text, vector, mask, text_mask)
-        clean = unfold_frames(self.predict(self.norm(tokens)), x.shape[1], self.config.frames_per_token)
+        clean = self.predict.read(self.norm(tokens), length, x.shape[1])
         return (x - clean) / time.clamp(min=LEAST_TIME)[:, None, None]
 
     # The contract --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sopo.generators.generator import DiffusionGenerator, NoiseDraw
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, first_positions, sinusoids
-from sopo.nn.frames import fold_frames, frame_error, frame_mean, unfold_frames
+from sopo.nn.frames import FramesFromTokens, fold_frames, frame_error, frame_mean
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
@@ -61,7 +61,7 @@ class MDM(DiffusionGenerator):
         else:
             self.transformer = nn.TransformerDecoder(nn.TransformerDecoderLayer(width, **shape), config.layers)
         self.drop = nn.Dropout(config.dropout)
-        self.predict = nn.Linear(width, token)
+        self.predict = FramesFromTokens(width, config.features, config.frames_per_token, config.token_window)
 
     # The network ---------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class MDM(DiffusionGenerator):
         else:
             out = self.transformer(tokens, memory + time, tgt_key_padding_mask=ignore, memory_key_padding_mask=padding)
         # contiguous: torch multiplies a strided input in another way where weights are frozen, as the reference's are
-        return unfold_frames(self.predict(out[:, leading:].contiguous()), x.shape[1], self.config.frames_per_token)
+        return self.predict.read(out[:, leading:].contiguous(), length, x.shape[1])
 
     # The contract --------------------------------------------------------------------------------------
 

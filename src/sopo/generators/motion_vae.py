@@ -14,7 +14,7 @@ from sopo.motion.decode import decode_joints
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import skeleton_for_features
 from sopo.nn.embeddings import first_positions
-from sopo.nn.frames import fold_frames, unfold_frames
+from sopo.nn.frames import FramesFromTokens, fold_frames
 from sopo.nn.skip_transformer import SkipTransformer
 from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
@@ -44,7 +44,7 @@ class MotionVAE(Pretrained):
         self.embed_frames = nn.Linear(token, width)
         self.encoder = SkipTransformer(lambda: nn.TransformerEncoderLayer(width, **shape), config.layers, width)
         self.decoder = SkipTransformer(lambda: nn.TransformerDecoderLayer(width, **shape), config.layers, width)
-        self.predict = nn.Linear(width, token)
+        self.predict = FramesFromTokens(width, config.features, config.frames_per_token, config.token_window)
         projected = config.latent_width != width
         self.to_latent = nn.Linear(width, config.latent_width) if projected else nn.Identity()
         self.from_latent = nn.Linear(config.latent_width, width) if projected else nn.Identity()
@@ -66,8 +66,8 @@ class MotionVAE(Pretrained):
         valid = (length + p - 1) // p
         queries = first_positions(self.decoder_positions, -(-frames // p)).expand(len(z), -1, -1)
         ignore = ~length_mask(valid, queries.shape[1])
-        out = self.predict(self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=ignore))
-        return unfold_frames(out, frames, p) * length_mask(length, frames)[..., None]
+        out = self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=ignore)
+        return self.predict.read(out, length, frames) * length_mask(length, frames)[..., None]
 
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
         """SmoothL1 of features and of joints (metres) over valid frames, plus the weighted divergence; scalar."""

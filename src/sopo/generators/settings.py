@@ -16,6 +16,7 @@ from sopo.nn.settings import (
     Steps,
     TextLayers,
     Tokens,
+    TokenWindow,
     Width,
     check_heads,
 )
@@ -46,6 +47,7 @@ class MDMConfig(Settings):
     pooled_text: bool = False  # decoder: attend to the one pooled vector (released with CLIP), not to the tokens
     text_layers: TextLayers = 0
     frames_per_token: FramesPerToken = 1
+    token_window: TokenWindow = 1  # tokens that a token's frames are read from: 3 leaves no seams between them
     mask_frames: bool = True  # keep attention off the padding (the 50-step models do)
     diffusion_steps: Steps = 50
     drop_condition: Share = 0.1
@@ -73,6 +75,7 @@ class FlowDiTConfig(Settings):
     text_encoder: str = "clip-vit-b32-22"
     text_layers: Layers = 2
     frames_per_token: FramesPerToken = 4
+    token_window: TokenWindow = 3  # tokens that a token's frames are read from: of 1, motions have seams between tokens
     shift: Annotated[float, Range(0.01, 100)] = 4.0  # of the times towards noise (``sopo.diffusion.flow``)
     default_steps: Steps = 10  # of sampling
     drop_condition: Share = 0.1
@@ -96,6 +99,7 @@ class MotionVAEConfig(Settings):
     latent_tokens: Tokens = 1
     latent_width: Width = 256
     frames_per_token: FramesPerToken = 1
+    token_window: TokenWindow = 1  # tokens that a token's frames are read from: 3 leaves no seams between them
     max_positions: Positions = 500
     kl: Annotated[float, Range(0, 1000)] = 1e-4  # weight of the divergence from N(0, 1)
 

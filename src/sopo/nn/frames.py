@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sopo.batch import length_mask
 
@@ -20,9 +21,26 @@ def fold_frames(x: Tensor, length: Tensor, per_token: int) -> tuple[Tensor, Tens
     return x.reshape(len(x), x.shape[1] // per_token, -1), (length + per_token - 1) // per_token
 
 
-def unfold_frames(tokens: Tensor, frames: int, per_token: int) -> Tensor:
-    """Tokens [N, n, p D] -> [N, frames, D]; n p >= frames."""
-    return tokens.reshape(len(tokens), tokens.shape[1] * per_token, -1)[:, :frames]
+class FramesFromTokens(nn.Linear):
+    """The linear map from tokens to frames, p frames of a token.
+
+    A token's frames are read from the ``window`` tokens around it, zero where there are none. From its own alone each
+    token errs by itself, and the motion jumps from the last frame of one to the first of the next.
+    """
+
+    def __init__(self, width: int, features: int, per_token: int, window: int) -> None:
+        super().__init__(width * window, features * per_token)
+        self.per_token, self.window = per_token, window
+
+    def read(self, tokens: Tensor, length: Tensor, frames: int) -> Tensor:
+        """Tokens [N, n, W], length [N] in frames -> [N, frames, D]; n p >= frames."""
+        count = tokens.shape[1]
+        if self.window > 1:
+            valid = length_mask((length + self.per_token - 1) // self.per_token, count)
+            side = self.window // 2
+            padded = F.pad(tokens * valid[..., None], (0, 0, side, side))
+            tokens = torch.cat([padded[:, i : i + count] for i in range(self.window)], dim=-1)
+        return self(tokens).reshape(len(tokens), count * self.per_token, -1)[:, :frames]
 
 
 def frame_error(a: Tensor, b: Tensor, length: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from sopo.errors import UserError
 from sopo.settings import Natural, Range, Settings
@@ -16,6 +16,7 @@ TextLayers = Annotated[int, Range(0, 64)]
 Heads = Annotated[int, Range(1, 256)]
 Tokens = Annotated[int, Range(1, 1024)]
 FramesPerToken = Annotated[int, Range(1, 64)]
+TokenWindow = Literal[1, 3, 5]
 Positions = Annotated[int, Range(1, 10_000)]
 Steps = Annotated[int, Range(1, 10_000)]  # of a diffusion
 
