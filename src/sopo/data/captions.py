@@ -101,19 +101,29 @@ def texts_of(told: Any) -> tuple[str, ...]:
 
 def read_captions(path: Path) -> tuple[CaptionLine, ...]:
     """All captions of a text file; blank lines are ignored. UserError names the file and the line."""
+    return parse_captions(read_caption_file(path), path)
+
+
+def read_caption_file(path: Path) -> str:
+    """The file's text; UserError if it is none."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no captions there; every listed clip needs a text file") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: an id that is no file name
         raise UserError(f"{path}: not readable ({error})") from error
+
+
+def parse_captions(text: str, path: Path) -> tuple[CaptionLine, ...]:
+    """The captions in the text of the file ``path``, as ``read_captions`` gives them."""
     lines: list[CaptionLine] = []
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, raw in enumerate(text.split("\n"), start=1):
         try:
             if raw.strip():
-                lines.append(parse_line(raw.decode("utf-8")))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}:{number}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+                lines.append(parse_line(raw))
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}; expected {LINE_FORMAT}") from error
     if not lines:

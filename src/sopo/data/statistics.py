@@ -33,14 +33,18 @@ class RunningStatistics:
         self._sum += shifted.sum(axis=0)
         self._square_sum += np.square(shifted).sum(axis=0)
 
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation [D] of every feature by itself."""
+        offset = self._sum / self.frames
+        return self._shift + offset, np.sqrt(np.maximum(self._square_sum / self.frames - np.square(offset), 0))
+
     def result(self, skeleton: Skeleton) -> tuple[Array, Array]:
         """mean [D], std [D]; std is averaged inside each of the seven groups (HumanML3D)."""
-        offset = self._sum / self.frames
-        std = np.sqrt(np.maximum(self._square_sum / self.frames - np.square(offset), 0))
+        mean, std = self.moments()
         for group in feature_slices(skeleton).groups:
             # A group that never changes (no contact in the whole set, say) must not divide by 0.
             std[group] = std[group].mean() or 1.0
-        return (self._shift + offset).astype(np.float32), std.astype(np.float32)
+        return mean.astype(np.float32), std.astype(np.float32)
 
 
 def feature_statistics(clips: Iterable[Array], skeleton: Skeleton) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.data.encoded import EncodedCrops
+from sopo.data.statistics import RunningStatistics
 from sopo.generators.flow_dit import FlowDiT
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
@@ -180,11 +181,13 @@ def statistics(dataset: MotionDataset) -> tuple[Tensor, Tensor]:
     A deviation counts as a tenth of its group's mean at least. A joint that a skeleton never turns would otherwise be
     magnified without bound: a matcher then knows recorded motion by that constant, and finds all else equally wrong.
     """
-    frames = np.concatenate([item.features for item in dataset.items])
-    deviation = frames.std(0)
+    running = RunningStatistics(dataset.skeleton.num_features)
+    for item in dataset.items:
+        running.add(item.features)
+    mean, deviation = running.moments()
     for group in feature_slices(dataset.skeleton).groups:
         deviation[group] = np.maximum(deviation[group], LEAST_DEVIATION * deviation[group].mean() or 1.0)
-    return torch.from_numpy(frames.mean(0)), torch.from_numpy(deviation)
+    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
 # A model's config -> what trains such a model.
