@@ -15,6 +15,8 @@ def gumbel(uniform: Tensor) -> Tensor:
 
 def keep_top(logits: Tensor, share: float) -> Tensor:
     """[..., V], all but the highest ceil(share * V) at -inf."""
+    if share == 1:
+        return logits
     values, index = logits.topk(math.ceil(share * logits.shape[-1]), dim=-1)
     return torch.full_like(logits, -math.inf).scatter(-1, index, values)
 

@@ -1,0 +1,112 @@
+"""The published systems at their published sizes, with random weights and text models that only cost what theirs do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from sopo.batch import Batch, as_captions
+from sopo.data.schedule import WINDOW
+from sopo.generators.generator import Generator
+from sopo.generators.mdm import MDM
+from sopo.generators.mld import MLD
+from sopo.generators.momask import MoMask
+from sopo.generators.settings import MDMConfig, MLDConfig, MoMaskConfig
+from sopo.matching.tmr import PUBLISHED, TMR
+from sopo.randomness import numpy_rng
+from sopo.text.cache import CachedEncoder
+from sopo.text.encoder import TextEmbedding, TextEncoder, masked_mean, pad_tokens
+from sopo.text.hashed import HashedWords, split_words
+
+LONGEST, FEATURES = 196, 263
+FAMILIES = ("mdm", "mld-star", "momask")
+# layers, width, feedforward, heads, places that the published code pads a text to (0: the longest text's)
+TEXT_MODELS = {
+    "mdm": (12, 512, 2048, 8, 77),  # CLIP ViT-B/32
+    "momask": (12, 512, 2048, 8, 77),
+    "mld-star": (24, 1024, 4096, 16, 0),  # sentence-T5-large
+    "tmr": (6, 768, 3072, 12, 0),  # DistilBERT
+}
+TEMPLATES = (
+    "a person walks {} steps forward",
+    "someone waves with the left hand {} times and then turns around slowly",
+)
+
+
+class TextModel(TextEncoder):
+    """Transformer layers of a published text model's size over hashed words; its vectors mean nothing."""
+
+    places = 0  # that texts are padded to, which changes no vector
+
+    def __init__(self, name: str, out: int) -> None:
+        layers, width, feedforward, heads, places = TEXT_MODELS[name]
+        layer = nn.TransformerEncoderLayer(width, heads, feedforward, 0.0, "gelu", batch_first=True)
+        self.network = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False).eval().requires_grad_(False)
+        self.words, self.name, self.width, self.causal = HashedWords(width), f"random-{name}", out, places > 0
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> TextEmbedding:
+        lines = [["<start>", *split_words(text), "<end>"] for text in texts]
+        length = torch.tensor([len(line) for line in lines])
+        tokens, mask = pad_tokens(self.words.vectors([word for line in lines for word in line]), length)
+        tokens = nn.functional.pad(tokens, (0, 0, 0, max(0, self.places - tokens.shape[1])))
+        ignore = nn.functional.pad(~mask, (0, tokens.shape[1] - mask.shape[1]), value=True)
+        device = next(self.network.parameters()).device
+        order = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1]) if self.causal else None
+        out = self.network(
+            tokens.to(device),
+            mask=None if order is None else order.to(device).isneginf(),
+            src_key_padding_mask=ignore.to(device),
+        )[:, : mask.shape[1]].cpu()
+        out = out[..., : self.width] * mask[..., None]
+        pooled = out[torch.arange(len(texts)), length - 1] if self.causal else masked_mean(out, mask)
+        return TextEmbedding(out, mask, pooled)
+
+
+def generator(family: str, config: MDMConfig | MLDConfig | MoMaskConfig | None = None) -> Generator:
+    """One of FAMILIES; ``config``: other sizes. Its text model is ``TextModel`` behind the cache that all have."""
+    made: Generator
+    if family == "mdm":
+        made = MDM(config or MDMConfig())  # type: ignore[arg-type]
+    elif family == "mld-star":
+        made = MLD(config or MLDConfig(text_encoder="sentence-t5-large"))  # type: ignore[arg-type]
+    else:
+        made = MoMask(config or MoMaskConfig())  # type: ignore[arg-type]
+    made.text = CachedEncoder(TextModel(family, made.text.width))
+    return made.eval()
+
+
+def tmr() -> TMR:
+    """TMR as published, likewise."""
+    made = TMR(PUBLISHED["tmr-humanml3d"])
+    made.embedder = CachedEncoder(TextModel("tmr", made.embedder.width))
+    return made.eval()
+
+
+def humanml3d_lengths(count: int, seed: int) -> np.ndarray:
+    """Frames of ``count`` clips, multiples of 4 with a mean of 140: 28% at the cap of 196, the others even from 40."""
+    rng = numpy_rng(seed, "lengths")
+    return np.where(rng.random(count) < 0.28, LONGEST, 4 * rng.integers(10, 49, count))
+
+
+def typical_batch(size: int, seed: int) -> Batch:
+    """Of the batches that the loop cuts from a window of clips, the one whose mean length is nearest to all clips'."""
+    lengths = np.sort(humanml3d_lengths(WINDOW * size, seed)).reshape(WINDOW, size)
+    chosen = lengths[np.abs(lengths.mean(1) - humanml3d_lengths(100_000, seed).mean()).argmin()]
+    rng = numpy_rng(seed, "motions")
+    motion = torch.from_numpy(rng.standard_normal((size, int(chosen.max()), FEATURES), dtype=np.float32))
+    captions = as_captions([TEMPLATES[i % len(TEMPLATES)].format(i) for i in range(size)])
+    batch = Batch(motion, torch.from_numpy(chosen.astype(np.int64)), captions, tuple(map(str, range(size))))
+    return Batch(motion * batch.mask[..., None], batch.length, captions, batch.keys)
+
+
+def uncached(encoder: TextEncoder, name: str) -> TextEncoder:
+    """The text model behind a cache, called as published code calls it: every time, and padded as there."""
+    assert isinstance(encoder, CachedEncoder) and isinstance(encoder.encoder, TextModel)
+    plain = copy.copy(encoder.encoder)
+    plain.places = TEXT_MODELS[name][-1]
+    return plain
