@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("rewards", "evaluation", "published"),
     ("preference",),
     ("recipes", "toy"),
+    ("people",),
     ("api",),
     ("cli",),
 )

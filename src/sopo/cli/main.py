@@ -43,6 +43,13 @@ VERBS: Verbs = {
     "pairs": {
         "mine": Entry("pairs:MINE", "draw and score samples of a pretrained generator once, for dpo and modipo"),
     },
+    "label": {
+        "make": Entry("label:MAKE", "draw pairs of motions that people are to choose between"),
+        "serve": Entry("label:SERVE", "serve the page on which people choose"),
+        "export": Entry("label:EXPORT", "write people's answers as JSONL or Parquet"),
+        "report": Entry("label:REPORT", "count answers: agreement, attention, win rates with intervals"),
+        "import": Entry("label:IMPORT", "make a study of somebody else's pairs of winner and loser"),
+    },
     "train": {
         "generator": {
             "mdm": Entry("train:MDM", "pre-train an MDM: diffusion on the motion's features"),

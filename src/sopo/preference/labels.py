@@ -26,7 +26,7 @@ ANSWERS = ("a", "b", "both_good", "both_bad", "skip")
 KINDS = ("choice", "repeat", "attention", "open")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 MOST = 10_000_000  # answers in a file
-AT_ONCE = 1024  # rows of a Parquet file in memory
+AT_ONCE = 64  # rows of a Parquet file in memory; they may hold motions
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def draw_motions(
         raise UserError(f"--repeats is {repeats}: must be 1 or more")
     require_contract(model, drawing=True)
     text = model.embed(as_captions(captions))
-    length = _lengths(text, estimator, seconds, seed, model.skeleton.fps)
+    length = motion_lengths(text, estimator, seconds, seed, model.skeleton.fps)
     draws = Draws(derive_seed(seed, "sample"), len(captions))
     x = model.sample(text, length, int(length.max()), draws, sampling, repeats)
     length = length.repeat_interleave(repeats)
@@ -85,7 +85,7 @@ def length_estimator(generator: GeneratorSource) -> LengthEstimator | None:
     return LengthEstimator.from_pretrained(folder) if folder.is_dir() else None
 
 
-def _lengths(
+def motion_lengths(
     text: TextEmbedding, estimator: LengthEstimator | None, seconds: float | None, seed: int, fps: float
 ) -> Tensor:
     """Frames of each caption's motions [N], multiples of 4: as asked for, else as estimated, else ``SECONDS``."""

@@ -23,28 +23,42 @@ STEP_M = 0.001  # joints are stored in whole millimetres
 def write_html(
     path: str | Path, title: str, payload: Any, styles: Sequence[Path], scripts: Sequence[Path], sources: str = ""
 ) -> Path:
-    """Write one HTML file: the players' style and scripts, then ``styles`` and ``scripts``, which read ``payload``.
-
-    sources: of further scripts that the page may load, as a Content-Security-Policy names them. Raises UserError where
-    the file cannot be written.
-    """
+    """Write the page of ``html_text`` as one file. Raises UserError where it cannot be written."""
     path = Path(path)
-    filling = {
-        "title": html.escape(title),
-        "style": _texts([ASSETS / "base.css", *styles]),
-        "script": _texts([*(ASSETS / name for name in PLAYERS), *scripts]),
-        "payload": script_json(payload),
-        "sources": sources and f" {sources}",
-    }
-    template = (ASSETS / "template.html").read_text(encoding="utf-8")
-    # One pass, so that nothing inside a filling is ever taken for a slot.
-    page = re.sub(r"\{\{(\w+)\}\}", lambda slot: filling[slot[1]], template)
+    page = html_text(title, payload, styles, scripts, sources)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     return path
+
+
+def html_text(title: str, payload: Any, styles: Sequence[Path], scripts: Sequence[Path], sources: str = "") -> str:
+    """A page that stands alone: the players' style and script, then ``styles`` and ``scripts``, which read ``payload``.
+
+    sources: of further scripts that the page may load, as a Content-Security-Policy names them.
+    """
+    filling = {
+        "title": html.escape(title),
+        "style": page_style(styles),
+        "script": page_script(scripts),
+        "payload": script_json(payload),
+        "sources": sources and f" {sources}",
+    }
+    template = (ASSETS / "template.html").read_text(encoding="utf-8")
+    # One pass, so that nothing inside a filling is ever taken for a slot.
+    return re.sub(r"\{\{(\w+)\}\}", lambda slot: filling[slot[1]], template)
+
+
+def page_style(styles: Sequence[Path]) -> str:
+    """The style of all pages, then ``styles``."""
+    return _texts([ASSETS / "base.css", *styles])
+
+
+def page_script(scripts: Sequence[Path]) -> str:
+    """The players, then ``scripts``, in one scope of their own."""
+    return f'(() => {{\n"use strict";\n{_texts([*(ASSETS / name for name in PLAYERS), *scripts])}\n}})();'
 
 
 def _texts(files: Sequence[Path]) -> str:
@@ -54,7 +68,7 @@ def _texts(files: Sequence[Path]) -> str:
 def body(skeleton: Skeleton) -> dict[str, Any]:
     """What players have to know of a body."""
     sides = [("left", "middle", "right").index(side) - 1 for side in skeleton.sides]
-    return {"parents": list(skeleton.parents), "sides": sides, "fps": skeleton.fps}
+    return {"parents": list(skeleton.parents), "sides": sides, "fps": skeleton.fps, "feet": list(skeleton.balls)}
 
 
 def quantise(joints: np.ndarray, skeleton: Skeleton) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class Player {
       input: () => { this.setPlaying(false); this.seek(Number(this.scrub.value)); } });
     this.clock = el("time", null);
     this.followButton = el("button", { type: "button", click: () => this.setFollow(!this.follow), title: "Keep the body in the middle (F)" }, "Follow");
-    const speed = el("select", { "aria-label": "Speed", change: () => { this.speed = Number(speed.value); } },
+    this.speeds = el("select", { "aria-label": "Speed", change: () => this.setSpeed(Number(this.speeds.value)) },
       [0.25, 0.5, 1, 2].map((rate) => el("option", { value: rate, selected: rate === 1 }, `${rate}×`)));
-    return el("div", { class: "transport" }, this.button, this.scrub, this.clock, speed, this.followButton,
+    return el("div", { class: "transport" }, this.button, this.scrub, this.clock, this.speeds, this.followButton,
       el("button", { type: "button", click: () => this.resetCamera(), title: "Camera back to where it was (R)" }, "Reset view"));
   }
 
@@ -85,6 +85,11 @@ class Player {
   setFollow(on) {
     this.follow = on;
     this.showState();
+  }
+
+  setSpeed(rate) {
+    this.speed = rate;
+    this.speeds.value = String(rate);
   }
 
   setPlaying(on) {

@@ -118,3 +118,23 @@ function drawPath(ctx, camera, motion, frame, colour, unit) {
   }
   ctx.globalAlpha = 1;
 }
+
+// Where the feet have been, in the colours of their sides; the last second and a half, fading.
+const TRAIL_S = 1.5;
+
+function drawTrail(ctx, camera, motion, { feet, fps }, frame, colours, unit) {
+  const now = Math.min(Math.floor(frame), motion.frames - 1), first = Math.max(0, now - Math.round(TRAIL_S * fps));
+  ctx.lineWidth = 2 * unit;
+  ctx.lineCap = "round";
+  feet.forEach((joint, side) => {
+    ctx.strokeStyle = side ? colours.right : colours.left;
+    const point = (t) => { const at = t * motion.stride + 3 * joint; return camera.project(...motion.positions.subarray(at, at + 3)); };
+    for (let t = first, from = point(first); t < now; t += 1) {
+      const to = point(t + 1);
+      ctx.globalAlpha = (0.75 * (t + 1 - first)) / (now - first);
+      if (from[3] > NEAR && to[3] > NEAR) { ctx.beginPath(); ctx.moveTo(from[0], from[1]); ctx.lineTo(to[0], to[1]); ctx.stroke(); }
+      from = to;
+    }
+  });
+  ctx.globalAlpha = 1;
+}

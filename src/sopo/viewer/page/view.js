@@ -1,7 +1,8 @@
 // One moving body on one canvas.
 class View {
   constructor(motion, skeleton, canvas, name) {
-    Object.assign(this, { motion, canvas, name, ctx: canvas.getContext("2d"), body: new Body(skeleton, motion.positions) });
+    Object.assign(this, { motion, canvas, name, skeleton, ctx: canvas.getContext("2d"), body: new Body(skeleton, motion.positions) });
+    this.trail = false; // of the feet
   }
 
   // centre: the point on the floor that the camera looks at; null follows the body.
@@ -14,6 +15,7 @@ class View {
     const pose = motion.at(frame);
     drawFloor(ctx, seen, colours, unit);
     drawPath(ctx, seen, motion, frame, colours[this.name] || colours.other, unit);
+    if (this.trail) drawTrail(ctx, seen, motion, this.skeleton, frame, colours, unit);
     body.drawShadow(ctx, seen, pose, colours);
     body.draw(ctx, seen, pose, colours, unit);
   }
