@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from sopo.text.cache import CachedEncoder
 from sopo.text.encoder import TextEmbedding, TextEncoder, masked_mean, pad_tokens
 from sopo.text.hashed import HashedWords, split_words
 
-LONGEST, FEATURES = 196, 263
+LONGEST, FEATURES, BATCH = 196, 263, 64
 FAMILIES = ("mdm", "mld-star", "momask")
 # layers, width, feedforward, heads, places that the published code pads a text to (0: the longest text's)
 TEXT_MODELS = {
@@ -94,14 +95,18 @@ def humanml3d_lengths(count: int, seed: int) -> np.ndarray:
 
 
 def typical_batch(size: int, seed: int) -> Batch:
-    """Of the batches that the loop cuts from a window of clips, the one whose mean length is nearest to all clips'."""
-    lengths = np.sort(humanml3d_lengths(WINDOW * size, seed)).reshape(WINDOW, size)
-    chosen = lengths[np.abs(lengths.mean(1) - humanml3d_lengths(100_000, seed).mean()).argmin()]
+    """``size`` motions, evenly taken from a batch of BATCH as the loop cuts them from a window of clips.
+
+    Of the batches of a window it is the one whose mean length is nearest to all clips'.
+    """
+    lengths = np.sort(humanml3d_lengths(WINDOW * BATCH, seed)).reshape(WINDOW, BATCH)
+    nearest = lengths[np.abs(lengths.mean(1) - humanml3d_lengths(100_000, seed).mean()).argmin()]
+    chosen = np.resize(nearest[((np.arange(min(size, BATCH)) + 0.5) * BATCH / min(size, BATCH)).astype(int)], size)
     rng = numpy_rng(seed, "motions")
     motion = torch.from_numpy(rng.standard_normal((size, int(chosen.max()), FEATURES), dtype=np.float32))
     captions = as_captions([TEMPLATES[i % len(TEMPLATES)].format(i) for i in range(size)])
     batch = Batch(motion, torch.from_numpy(chosen.astype(np.int64)), captions, tuple(map(str, range(size))))
-    return Batch(motion * batch.mask[..., None], batch.length, captions, batch.keys)
+    return replace(batch, motion=motion * batch.mask[..., None])
 
 
 def uncached(encoder: TextEncoder, name: str) -> TextEncoder:

@@ -2,8 +2,8 @@
 
 MDM, MLD* and MoMask at their published sizes with random weights, TMR as the reward, K = 4 and the ``paper`` preset;
 motions as long as HumanML3D's, in a batch as the loop cuts them. Both are given the same noise, and their losses
-and gradients are compared. Each side runs in a process of its own: time, peak memory beyond what the models take, and
-the work of its matrix products as a share of what the machine does in a plain one.
+and gradients are compared. Each side runs in a process of its own: processor seconds, peak memory beyond what the
+models take, and the work of its matrix products as a share of what the machine does in a plain one.
 Run: ``python benchmarks/step.py``; ``--batch 4 --families mdm`` and so on for more or less.
 """
 
@@ -82,13 +82,14 @@ def matrix_peak(device: torch.device, dtype: torch.dtype = torch.float32, size: 
 
 
 def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
-    """Seconds, and what it gave."""
+    """Seconds, and what it gave; on a CPU the processor's, which other work on the machine leaves alone."""
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
-    start = time.perf_counter()
+    start = clock()
     result = work()
     wait()
-    return time.perf_counter() - start, result
+    return clock() - start, result
 
 
 def fused_layer_work(*shapes: Any, out_shape: Any = None, **named: Any) -> int:

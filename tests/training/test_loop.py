@@ -191,3 +191,38 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     for alone, shared in zip(*logs, strict=True):
         assert shared["loss"] == pytest.approx(alone["loss"], abs=1e-5)
         assert shared["vu"] == alone["vu"]
+
+
+def gradients_of(objective: PreferenceObjective, folder: Path, **changes: float | str) -> tuple[list[Tensor], float]:
+    """What the only step of a run steps by, and its loss."""
+    found: dict[int, Tensor] = {}
+    trainable = [p for p in objective.parameters() if p.requires_grad]
+    for number, parameter in enumerate(trainable):
+        parameter.register_post_accumulate_grad_hook(lambda p, at=number: found.update({at: p.grad.clone()}))
+    fit(objective, batches, settings(1, gradient_clip=0.0, **changes), folder)
+    return [found[number] for number in sorted(found)], read_log(folder / "log.jsonl")[0]["loss"]
+
+
+@pytest.mark.parametrize("changes", [{"micro_batch": 1}, {"micro_batch": 2}, {"recompute": True}])
+@pytest.mark.parametrize("method", ["sopo", "online-dpo"])
+def test_micro_batches_and_recomputed_layers_give_the_whole_batch_s_gradient(
+    method: str, changes: dict, tmp_path: Path, float64: None
+) -> None:
+    def moved() -> PreferenceObjective:
+        objective = objective_of(method, dropout=0.0)
+        for number, parameter in enumerate(objective.policy.parameters()):
+            torch.manual_seed(number)
+            parameter.data.add_(0.05 * torch.randn_like(parameter))
+        return objective
+
+    whole, loss = gradients_of(moved(), tmp_path / "whole")
+    parts, mean = gradients_of(moved(), tmp_path / "parts", **changes)
+    scale = max(float(gradient.abs().max()) for gradient in whole)
+    assert scale > 1e-3 and len(parts) == len(whole)
+    assert max(float((a - b).abs().max()) for a, b in zip(parts, whole, strict=True)) < 1e-9 * scale
+    assert mean == pytest.approx(loss, rel=1e-6)
+
+
+def test_a_micro_batch_that_leaves_a_rest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="micro_batch is 3: a process's 4 motions must divide by it"):
+        fit(Toy(), batches, settings(1, micro_batch=3), tmp_path)

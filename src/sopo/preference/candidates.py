@@ -10,6 +10,7 @@ from torch import Tensor
 from sopo.batch import Batch
 from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
+from sopo.nn.cheaper import Precision, cheaper
 from sopo.randomness import Draws
 from sopo.rewards.reward import Reward
 
@@ -41,13 +42,23 @@ class Candidates:
 
 @torch.no_grad()
 def draw_candidates(
-    policy: Generator, reward: Reward, batch: Batch, K: int, sampling: Sampling, draws: Draws, embed: bool = False
+    policy: Generator,
+    reward: Reward,
+    batch: Batch,
+    K: int,
+    sampling: Sampling,
+    draws: Draws,
+    embed: bool = False,
+    precision: Precision = "no",
+    compile: bool = False,
 ) -> Candidates:
     """All B * K motions in one batch, as long as the batch's real ones, in eval mode and without a gradient.
 
     embed: their places in the reward's embedding too, which the proximity of Sec. 4.3 is measured in.
+    precision, compile: of the network that draws them (``cheaper``).
     """
-    x = policy.sample(policy.embed(batch.captions), batch.length, batch.motion.shape[1], draws, sampling, K)
+    with cheaper(policy, precision, compile):
+        x = policy.sample(policy.embed(batch.captions), batch.length, batch.motion.shape[1], draws, sampling, K)
     return score_candidates(policy, reward, x, batch, K, embed)
 
 

@@ -30,8 +30,17 @@ class PreferenceObjective(Objective):
         candidates = None
         if self.method.samples_policy:
             assert self.reward is not None
-            K, rollout = self.config.K, self.config.rollout
-            candidates = draw_candidates(self.policy, self.reward, batch, K, rollout, draws, embed=self.method.reweight)
+            candidates = draw_candidates(
+                self.policy,
+                self.reward,
+                batch,
+                self.config.K,
+                self.config.rollout,
+                draws,
+                embed=self.method.reweight,
+                precision=self.config.rollout_precision,
+                compile=self.config.rollout_compile,
+            )
         if self.method.ranking:
             return self._rank(batch, candidates, draws)
         if self.method.loser is None:

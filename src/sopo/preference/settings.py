@@ -28,6 +28,8 @@ class PreferenceConfig(Settings):
     pair_noise: Literal["own", "shared"] = "own"  # of the motions compared: each its own, or one for all (diffusion)
     draws: Positive = 1  # of steps and noises that h of a motion is averaged over
     rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
+    rollout_precision: Literal["no", "bf16"] = "no"  # of the network that draws the samples; losses stay as they are
+    rollout_compile: bool = False  # draw them by torch.compile: a minute at the start, then faster on a GPU
     anchor: Weight = 0.0  # times the error on the real motions, at all noise levels, is added to any method's loss
     penalty: Weight = 0.0  # of the distance to the reference, for reward-gradient (error) and policy-gradient (KL)
     last_steps: Natural = 0  # of the rollout that reward-gradient goes back through (DRaFT-K); 0: one, drawn at random
@@ -36,5 +38,7 @@ class PreferenceConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         method = method_by_name(self.method)
+        if method.objective != "pairs" and (self.rollout_precision != "no" or self.rollout_compile):
+            raise UserError(f"{self.method} goes back through its samples: no rollout_precision, no rollout_compile")
         if method.least_samples > self.K:
             raise UserError(f"K is {self.K}: {self.method} compares at least {method.least_samples} samples")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from torch import Tensor, nn
 
 from sopo.batch import Batch
 from sopo.errors import DivergenceError, UserError
+from sopo.nn.recompute import recomputed
 from sopo.randomness import Draws, derive_seed
 from sopo.training.checkpoint import load_checkpoint, save_checkpoint
 from sopo.training.ema import EMA
@@ -25,6 +27,7 @@ from sopo.training.progress import progress
 from sopo.training.settings import LoopConfig
 
 Batches = Callable[[int], Batch]
+Values = dict[str, Tensor]
 CHECKPOINT = "checkpoint.pt"
 
 
@@ -50,10 +53,14 @@ def fit(
     Raises DivergenceError if the loss stops being finite, UserError if the checkpoint does not fit or the objective
     raises one: the steps before are then in the checkpoint.
     """
-    accelerator = Accelerator(mixed_precision=config.precision)
-    if config.batch_size % accelerator.num_processes:
-        raise UserError(f"batch_size {config.batch_size} must divide by {accelerator.num_processes} processes")
-    share = config.batch_size // accelerator.num_processes
+    processes = PartialState().num_processes
+    if config.batch_size % processes:
+        raise UserError(f"batch_size {config.batch_size} must divide by {processes} processes")
+    share = config.batch_size // processes
+    micro = config.micro_batch or share
+    if share % micro:
+        raise UserError(f"micro_batch is {micro}: a process's {share} motions must divide by it")
+    accelerator = Accelerator(mixed_precision=config.precision, gradient_accumulation_steps=share // micro)
     start = share * accelerator.process_index
     trainable = [p for p in objective.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
@@ -67,34 +74,38 @@ def fit(
         if accelerator.is_main_process:
             save_checkpoint(folder / CHECKPOINT, state | {"ema": ema.state_dict()})
 
-    with progress(title, show=accelerator.is_main_process) as report:
+    with progress(title, show=accelerator.is_main_process) as report, ExitStack() as undo:
+        if config.recompute:
+            undo.enter_context(recomputed(objective))
         for step in range(first, config.steps):
             # Dropout draws from the process's own stream, fixed anew at each step for exact resume.
             torch.manual_seed(derive_seed(config.seed, "dropout", step, accelerator.process_index))
-            batch = batches(step).rows(start, start + share).to(accelerator.device)
-            draws = Draws(
-                derive_seed(config.seed, "draws", step),
-                config.batch_size,
-                start,
-                start + share,
-                accelerator.device,
-            )
+            batch = batches(step).rows(start, start + share)
             for group in optimizer.param_groups:
                 group["lr"] = config.rate(step)
-            try:
-                with accelerator.autocast():
-                    loss, values = wrapped(batch, draws)
-            except UserError as error:  # a reward that does not answer, say: no step is lost
-                if step == first:
-                    raise
-                keep(step)
-                raise UserError(f"{error}; {step} steps are kept, the same command goes on from there") from error
-            accelerator.backward(loss)
-            norm = accelerator.clip_grad_norm_(trainable, config.gradient_clip or math.inf)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            parts: list[Values] = []
+            for begin in range(0, share, micro):
+                rows = start + begin, start + begin + micro
+                draws = Draws(derive_seed(config.seed, "draws", step), config.batch_size, *rows, accelerator.device)
+                part = batch.rows(begin, begin + micro).to(accelerator.device)
+                with accelerator.accumulate(wrapped):  # the gradients of all parts add up before the step
+                    try:
+                        with accelerator.autocast():
+                            loss, values = wrapped(part, draws)
+                    except UserError as error:  # a reward that does not answer, say: no step is lost
+                        if step == first:
+                            raise
+                        keep(step)
+                        line = f"{error}; {step} steps are kept, the same command goes on from there"
+                        raise UserError(line) from error
+                    accelerator.backward(loss)
+                    parts.append({"loss": loss.detach(), **values})
+                    if accelerator.sync_gradients:
+                        norm = accelerator.clip_grad_norm_(trainable, config.gradient_clip or math.inf)
+                    optimizer.step()
+                    optimizer.zero_grad(set_to_none=True)
             ema.update(step + 1)
-            means = _mean_over_processes(accelerator, {"loss": loss.detach(), **values})
+            means = _means(accelerator, parts)
             # fp16 meets infinite gradients by plan: its scaler skips those steps.
             checked = {"loss": means["loss"], "gradient": 0.0 if config.precision == "fp16" else float(norm)}
             if spoilt := next((name for name, value in checked.items() if not math.isfinite(value)), None):
@@ -148,7 +159,10 @@ def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, co
         raise UserError(f"{path}: belongs to another model; choose another --out or delete it") from error
 
 
-def _mean_over_processes(accelerator: Accelerator, values: dict[str, Tensor]) -> dict[str, float]:
-    stacked = torch.stack([torch.as_tensor(v, dtype=torch.float32, device=accelerator.device) for v in values.values()])
-    means = accelerator.reduce(stacked, reduction="mean")
-    return dict(zip(values, means.tolist(), strict=True))
+def _means(accelerator: Accelerator, parts: list[Values]) -> dict[str, float]:
+    """Over the parts of a step and over the processes."""
+    rows = [
+        [torch.as_tensor(v, dtype=torch.float32, device=accelerator.device) for v in part.values()] for part in parts
+    ]
+    means = accelerator.reduce(torch.stack([torch.stack(row) for row in rows]).mean(0), reduction="mean")
+    return dict(zip(parts[0], means.tolist(), strict=True))

@@ -24,6 +24,8 @@ class LoopConfig(Settings):
     seed: Seed = 0
     checkpoint_every: Natural = 200  # steps; 0: only at the end
     precision: Literal["no", "bf16", "fp16"] = "no"
+    micro_batch: Natural = 0  # of a process's motions, how many one pass takes; 0: all. Same gradient, less memory
+    recompute: bool = False  # layers keep no activations for the way back: much less memory, a third more time
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step`` (from 0)."""
