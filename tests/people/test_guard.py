@@ -107,7 +107,7 @@ def _in_pieces(port: int) -> int | None:
 
 def test_opened_to_others_it_asks_for_a_token(make_study: MakeStudy, serve: Serve) -> None:
     study = make_study(4)
-    server = serve("label", "serve", str(study.folder), "--host", "0.0.0.0", "--names", '["studies.example"]')
+    server = serve("label", "serve", str(study.folder), "--host", "0.0.0.0", "--hosts", '["studies.example"]')
     assert server.link.startswith("http://studies.example:") and study.store.token() in server.link
     token = study.store.token()
     for path in ("/", "/page.js", "/?token=", f"/?token={token[:-1]}", f"/?token={token}x"):

@@ -31,6 +31,7 @@ VERBS: Verbs = {
     "eval": Entry("evaluate:EVALUATE", "measure generators, or files of motions, under the protocol"),
     "sample": Entry("sample:SAMPLE", "draw motions for captions"),
     "film": Entry("film:FILM", "film generators side by side on the same captions and noise"),
+    "view": Entry("view:VIEW", "serve a page that draws your captions with several generators, to compare by eye"),
     "data": {
         "make": Entry("data:MAKE", "write the procedural corpus"),
         "check": Entry("data:CHECK", "say what a motion folder holds, what is off and what to do"),

@@ -272,6 +272,10 @@ class CaptionIndex:
         except KeyError:
             raise UserError(f"clip {key} has no caption {caption!r} in this corpus; use its own texts") from None
 
+    def programs(self) -> dict[str, Program]:
+        """Every caption's text with what it says."""
+        return {text: said for (_, text), said in self._said.items()}
+
     def rule_accuracy(
         self,
         joints: NDArray,

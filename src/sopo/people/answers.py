@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from sopo.errors import UserError
 from sopo.json_files import parse_json
+from sopo.settings import shown
 from sopo.viewer.page import page_script, page_style
 
 PAGE = Path(__file__).with_name("page")
@@ -62,3 +63,11 @@ def ask_route(path: str, job: Job) -> Route:
             return JSONResponse({"error": str(error)}, 400)
 
     return Route(path, endpoint, methods=["POST"])
+
+
+def text_of(request: dict[str, Any], entry: str) -> str:
+    """An entry of a request; UserError where it is no text."""
+    value = request.get(entry)
+    if not isinstance(value, str):
+        raise UserError(f"{entry} is {shown(value)}: must be text")
+    return value

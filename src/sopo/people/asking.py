@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from sopo.errors import UserError
-from sopo.people.answers import ask_route, page_routes
+from sopo.people.answers import ask_route, page_routes, text_of
 from sopo.people.study import Study
 from sopo.settings import shown
 from sopo.viewer.page import body
@@ -42,7 +42,7 @@ def application(study: Study) -> ASGIApp:
             raise UserError(f"the question is {shown(question)}: must be its number")
         if not isinstance(seconds, int | float) or not abs(seconds) <= LONGEST_S:
             raise UserError(f"seconds is {shown(seconds)}: must be a number")
-        store.answer(name, question, _text(request, "answer"), float(seconds))
+        store.answer(name, question, text_of(request, "answer"), float(seconds))
         return next_question(name)
 
     def undo(request: dict[str, Any]) -> dict[str, Any]:
@@ -55,11 +55,4 @@ def application(study: Study) -> ASGIApp:
 
 
 def _name(study: Study, request: dict[str, Any]) -> str:
-    return study.store.begin(_text(request, "name"))
-
-
-def _text(request: dict[str, Any], entry: str) -> str:
-    value = request.get(entry)
-    if not isinstance(value, str):
-        raise UserError(f"{entry} is {shown(value)}: must be text")
-    return value
+    return study.store.begin(text_of(request, "name"))

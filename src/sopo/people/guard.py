@@ -61,7 +61,7 @@ class Guard:
         """The answer to a request that is not let through."""
         host = headers.get("host", "")
         if not self._known(host):
-            return _no(421, "this page has another address; `--names` adds one")
+            return _no(421, "this page has another address; `--hosts` adds one")
         changes = scope["method"] not in ("GET", "HEAD")
         if changes and not _from_here(headers, host):
             return _no(403, "only the page itself may ask for that")

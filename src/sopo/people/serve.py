@@ -43,8 +43,9 @@ def serve(app: ASGIApp, token: str, config: ServeConfig, open_page: bool) -> Non
 
 def _listen(config: ServeConfig) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+        # The protocol is named, as asyncio takes TCP's delays (Nagle) only from what calls itself TCP.
+        listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(256)  # from here on the link is good
@@ -70,11 +71,11 @@ def _is_any(host: str) -> bool:
 
 def _names(config: ServeConfig) -> set[str]:
     own = set() if _is_local(config.host) else {socket.gethostname().lower(), socket.getfqdn().lower()}
-    return own | {name.lower() for name in (config.host, *config.names)}
+    return own | {name.lower() for name in (config.host, *config.hosts)}
 
 
 def _link(config: ServeConfig, port: int, token: str) -> str:
     """What people open: under a name given, else this machine's."""
-    host = (config.names or (socket.gethostname() if _is_any(config.host) else config.host,))[0]
+    host = (config.hosts or (socket.gethostname() if _is_any(config.host) else config.host,))[0]
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}/{f'?token={token}' if token else ''}"

@@ -48,7 +48,7 @@ class ServeConfig(Settings):
     """address to listen on; 0.0.0.0 opens the page to the network, with a token in its link"""
     port: Annotated[int, Range(0, 65535)] = 8765
     """0 takes a free one"""
-    names: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     """further names under which the page may be asked for, such as those of a proxy"""
 
     def __post_init__(self) -> None:

@@ -240,7 +240,7 @@ class Store:
     def progress(self, name: str) -> Progress:
         """How far ``name``, and the study, have come."""
         answered = self._rows(f"SELECT count(*) FROM {ANSWERED} WHERE annotator = ?", name)[0][0]
-        left = self._rows(f"SELECT count(*) FROM ({NEW_PAIRS})", name, time.time() - LEASE_S)[0][0]
+        left = self._rows(LEFT, name)[0][0]
         done, wanted = self._rows("SELECT sum(min(done, wanted)), sum(wanted) FROM pairs WHERE expected = ''")[0]
         return Progress(answered, left, done or 0, wanted or 0)
 
@@ -289,11 +289,13 @@ OPEN_QUESTION = """SELECT q.id, q.number, q.left, p.caption, p.motion_a, p.motio
     FROM questions q JOIN pairs p ON p.id = q.pair WHERE q.annotator = ?
     AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.question = q.id AND NOT a.undone) ORDER BY q.number LIMIT 1"""
 # Not asked of this person yet, and asked of fewer others than wanted, those who have let their question lie left out.
-NEW_PAIRS = """SELECT p.id FROM pairs p WHERE p.expected = '' AND p.done < p.wanted
+NEW_PAIR = """SELECT p.id FROM pairs p WHERE p.expected = '' AND p.done < p.wanted
     AND NOT EXISTS (SELECT 1 FROM questions q WHERE q.annotator = ? AND q.pair = p.id)
     AND p.done + (SELECT count(*) FROM questions q WHERE q.pair = p.id AND q.kind = 'choice' AND q.asked_at > ?
-        AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.question = q.id AND NOT a.undone)) < p.wanted"""
-NEW_PAIR = f"{NEW_PAIRS} ORDER BY p.id LIMIT 1"
+        AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.question = q.id AND NOT a.undone)) < p.wanted
+    ORDER BY p.id LIMIT 1"""
+LEFT = """SELECT (SELECT count(*) FROM pairs WHERE expected = '' AND done < wanted) - (SELECT count(*) FROM questions q
+    JOIN pairs p ON p.id = q.pair WHERE q.annotator = ? AND q.kind = 'choice' AND p.done < p.wanted)"""
 NEW_TEST = """SELECT id FROM pairs p WHERE expected != ''
     AND NOT EXISTS (SELECT 1 FROM questions q WHERE q.annotator = ? AND q.pair = p.id)"""
 OLD_PAIRS = f"""SELECT pair AS id FROM {ANSWERED} o WHERE annotator = ? AND kind = 'choice' AND number < ?
