@@ -57,6 +57,13 @@ class Batch:
         code = None if self.code is None else self.code[part]
         return Batch(self.motion[part], self.length[part], self.captions[part], self.keys[part], code)
 
+    def at(self, index: Tensor) -> Batch:
+        """The samples of ``index`` [N], padding unchanged."""
+        rows = index.tolist()
+        code = None if self.code is None else self.code[index]
+        captions, keys = (tuple(values[row] for row in rows) for values in (self.captions, self.keys))
+        return Batch(self.motion[index], self.length[index], captions, keys, code)
+
 
 def length_mask(length: Tensor, frames: int) -> Tensor:
     """[B] lengths -> [B, frames] bool, True where frame < length."""

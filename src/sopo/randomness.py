@@ -6,6 +6,7 @@ draws for the whole global batch and keeps its rows. So a resumed run and a shar
 
 from __future__ import annotations
 
+import copy
 import hashlib
 
 import numpy as np
@@ -28,19 +29,29 @@ class Draws:
         self.generator = torch.Generator(device).manual_seed(seed)
         self.device = torch.device(device)
         self.total, self.start, self.stop = total, start, total if stop is None else stop
+        self.index: Tensor | None = None
+
+    def at(self, index: Tensor) -> Draws:
+        """The draws of some of the rows, ``index`` [N], from the same stream."""
+        some = copy.copy(self)
+        some.index = index
+        return some
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, [rows, *shape] float32."""
-        return torch.randn(self.total, *shape, generator=self.generator, device=self.device)[self.start : self.stop]
+        return self._own(torch.randn(self.total, *shape, generator=self.generator, device=self.device))
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform in [0, 1), [rows, *shape] float32."""
-        return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.start : self.stop]
+        return self._own(torch.rand(self.total, *shape, generator=self.generator, device=self.device))
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform in 0..high-1, [rows, *shape] int64."""
-        values = torch.randint(high, (self.total, *shape), generator=self.generator, device=self.device)
-        return values[self.start : self.stop]
+        return self._own(torch.randint(high, (self.total, *shape), generator=self.generator, device=self.device))
+
+    def _own(self, values: Tensor) -> Tensor:
+        rows = values[self.start : self.stop]
+        return rows if self.index is None else rows[self.index]
 
 
 def numpy_rng(*parts: int | str) -> np.random.Generator:

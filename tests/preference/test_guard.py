@@ -54,6 +54,19 @@ def test_the_averages_weigh_a_step_by_its_error() -> None:
     assert values["winner_above_reference"] == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(
+    ("risen", "steps", "said"), [(1.5, 6, "over its 6 steps"), (1.02, 6, ""), (1.5, 60, "by step")]
+)
+def test_a_run_too_short_for_an_average_is_judged_at_its_end(
+    capsys: pytest.CaptureFixture[str], risen: float, steps: int, said: str
+) -> None:
+    guard = WinnerGuard()
+    watched(guard, [1.0] + [risen] * (steps - 1))
+    guard.finish()
+    words = " ".join(capsys.readouterr().err.split())
+    assert words.count("warning:") == bool(said) and said in words
+
+
 def test_methods_without_a_winner_pass() -> None:
     values = {"loss": 1.0}
     assert not WinnerGuard(stop=True)(1, values) and values == {"loss": 1.0}

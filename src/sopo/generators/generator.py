@@ -86,6 +86,10 @@ class Generator(Pretrained):
         length: [B] frames of each motion. frames: what they are padded to, the same in every process.
         """
 
+    def raw(self, batch: Batch) -> Tensor:
+        """The batch's real motions as ``decode`` gives them: raw features [B, T, D], zero after their length."""
+        return self.normalizer.denormalize(batch.motion) * batch.mask[..., None]
+
     def places(self, frames: int) -> int:
         """How many places along dimension 1 of x a motion of so many frames fills; here a place is a frame."""
         return frames

@@ -45,6 +45,8 @@ class Objective(nn.Module):
             )
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")
+        if config.min_gap and reward is None:
+            raise UserError("min_gap is a difference of rewards: give --reward")
         self.policy = policy
         # What never trains is shared with the policy: the text encoder with its cache, and frozen weights.
         frozen = (parameter for parameter in policy.parameters() if not parameter.requires_grad)

@@ -23,6 +23,11 @@ class Candidates:
     reward: Tensor
     embedding: Tensor | None = None
 
+    @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The rewards of the best and of the worst, [B] each."""
+        return self.reward.amax(1), self.reward.amin(1)
+
     def best(self) -> Tensor:
         """The samples of the highest reward, [B, ...]."""
         return self._pick(self.reward.argmax(1))

@@ -35,13 +35,21 @@ class WinnerGuard:
         values["winner_above_reference"] = above
         if self.seen * (1 - MEMORY) < 1 or above <= MARGIN:
             return False
+        end = "; the run ends here, with the weights of its last checkpoint" if self.stop else ""
+        self._warn(f"by step {step}", above, end)
+        return self.stop
+
+    def finish(self) -> None:
+        """At the end of a run: judge it by the steps there were, where they were fewer than an average asks for."""
+        if self.seen and (above := self.policy / self.reference - 1) > MARGIN:
+            self._warn(f"over its {self.seen} steps" if self.seen * (1 - MEMORY) < 1 else "at the end", above)
+
+    def _warn(self, when: str, above: float, end: str = "") -> None:
         if not self.warned:
-            end = "; the run ends here, with the weights of its last checkpoint" if self.stop else ""
             console.print(
-                f"warning: by step {step} the error on the winners is {above:.1%} above the reference's; the policy "
+                f"warning: {when} the error on the winners is {above:.1%} above the reference's; the policy "
                 f"unlearns what it should prefer: lower --learning_rate or raise --C{end}",
                 highlight=False,
                 markup=False,
             )
         self.warned = True
-        return self.stop

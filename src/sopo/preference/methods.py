@@ -36,6 +36,16 @@ class Method:
         return (1 if self.objective == "reward-gradient" else K) if self.samples_policy else 0
 
     @property
+    def has_groups(self) -> bool:
+        """Whether motions of one caption are compared, so that a group can be left out."""
+        return self.objective != "reward-gradient" and (self.winner, self.loser) != ("data", None)
+
+    @property
+    def needs_motions(self) -> bool:
+        """Whether it learns from real motions, or pairs beside them; captions alone do for the others."""
+        return "data" in (self.winner, self.loser) or self.needs_pairs
+
+    @property
     def least_samples(self) -> int:
         """K at the least."""
         return 2 if self.ranking or self.objective == "policy-gradient" else 1

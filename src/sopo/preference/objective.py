@@ -15,6 +15,7 @@ from sopo.preference.candidates import Candidates, draw_candidates
 from sopo.preference.losses import pair_loss, plackett_luce_loss, preferred_weight, soft_ranking_loss
 from sopo.preference.proximity import proximity
 from sopo.preference.ratio import log_ratio
+from sopo.preference.veto import counted
 from sopo.randomness import Draws
 
 
@@ -53,12 +54,17 @@ class PreferenceObjective(Objective):
         motion = self.policy.normalizer.normalize(self.policy.decode(candidates.best(), batch.length))
         motion = motion * length_mask(batch.length, motion.shape[1])[..., None]
         best = replace(batch, motion=motion.detach(), code=None)
-        loss = self.policy.train().training_loss(best, draws)
-        return loss, self._describe(candidates, candidates.reward.amax(1))
+        kept, values = counted(self, batch, candidates.best(), candidates.worst(), candidates.ends)
+        if not kept.all():  # of none, one stands in, and has no weight
+            rows = kept.nonzero()[:, 0] if kept.any() else kept.new_zeros(1, dtype=torch.int64)
+            best, draws = best.at(rows), draws.at(rows)
+        loss = self.policy.train().training_loss(best, draws) * kept.float().mean()
+        return loss, self._describe(candidates, candidates.reward.amax(1)) | values
 
     def _pair(self, batch: Batch, candidates: Candidates | None, draws: Draws) -> tuple[Tensor, Values]:
         x_w, x_l = self._winners_and_losers(batch, candidates)
         vu = torch.ones(len(batch), dtype=torch.bool, device=x_w.device)
+        rewards: tuple[Tensor, Tensor] | None = None
         beta_w: Tensor | float = self.config.beta
         values: Values = {}
         if candidates is not None:
@@ -66,12 +72,15 @@ class PreferenceObjective(Objective):
                 vu = candidates.reward.amin(1) < self.tau
             preferred, embedding = self._judge_winners(batch, candidates)
             values |= self._describe(candidates, preferred)
+            rewards = preferred, candidates.reward.amin(1)
             if self.method.reweight:
                 assert candidates.embedding is not None and embedding is not None
                 similarity = proximity(embedding, candidates.embedding)
                 beta_w = preferred_weight(similarity, self.config.beta, self.config.C)
                 values["S"] = similarity.mean()
 
+        kept, left_out = counted(self, batch, None if self.method.winner == "data" else x_w, x_l, rewards)
+        vu, values = vu & kept, values | left_out
         drawn_w, drawn_l = self._draws([x_w, x_l], draws)
         h_w, error_w, reference_w = self._h(x_w, batch.length, batch.captions, drawn_w)
         h_l, error_l, reference_l = (torch.zeros_like(h_w) for _ in range(3))
@@ -83,7 +92,7 @@ class PreferenceObjective(Objective):
                 whole.index_copy(0, rows, part)
                 for whole, part in zip((h_l, error_l, reference_l), of_rows, strict=True)
             )
-        loss = pair_loss(h_w, h_l, beta_w, self.config.beta, vu)
+        loss = pair_loss(h_w, h_l, beta_w, self.config.beta, vu) * kept
         share = vu.float().mean()
         count = vu.sum().clamp(min=1)
         logit = beta_w * h_w - torch.where(vu, self.config.beta * h_l, 0.0)
@@ -112,7 +121,10 @@ class PreferenceObjective(Objective):
         else:
             assert candidates is not None
             loss = soft_ranking_loss(h, candidates.reward.sort(1, descending=True).values, self.config.beta)
-        values = {} if candidates is None else self._describe(candidates, candidates.reward.amax(1))
+        kept, values = counted(self, batch, x[:, 0], x[:, -1], None if candidates is None else candidates.ends)
+        loss = loss * kept
+        if candidates is not None:
+            values |= self._describe(candidates, candidates.reward.amax(1))
         values |= {
             "h_w": h[:, 0].mean(),
             "h_l": h[:, -1].mean(),
@@ -168,7 +180,7 @@ class PreferenceObjective(Objective):
         assert self.reward is not None
         if self.method.winner != "data":
             return candidates.reward.amax(1), None
-        raw = self.policy.normalizer.denormalize(batch.motion) * batch.mask[..., None]
+        raw = self.policy.raw(batch)
         if self.method.reweight:
             return self.reward.score_and_embed(raw, batch.length, batch.captions)
         return self.reward.score(raw, batch.length, batch.captions), None

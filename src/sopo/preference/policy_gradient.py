@@ -9,6 +9,7 @@ from sopo.batch import Batch
 from sopo.preference.base import Objective, Values
 from sopo.preference.candidates import score_candidates
 from sopo.preference.chain import at_places, chain_of
+from sopo.preference.veto import counted
 from sopo.randomness import Draws
 
 SMALL = 1e-6  # spread of rewards below which a group says nothing
@@ -33,7 +34,8 @@ class PolicyGradient(Objective):
         x = policy.sample(condition, batch.length, batch.motion.shape[1], draws, rollout, K, visited)
         visited.append(x)
         candidates = score_candidates(policy, self.reward, x, batch, K)
-        advantage = advantages(candidates.reward).flatten()
+        kept, left_out = counted(self, batch, candidates.best(), candidates.worst(), candidates.ends)
+        advantage = (advantages(candidates.reward) * kept[:, None]).flatten()
         length = batch.length.repeat_interleave(K)
         denoisers = [model.denoiser(condition, batch.length, rollout.guidance, K) for model in (policy, reference)]
         random = [place for place in range(len(chain.steps)) if chain.step(place)[2] > 0]
@@ -57,6 +59,7 @@ class PolicyGradient(Objective):
         drift = torch.stack(drifts).mean()
         loss = -torch.stack(gains).mean() + self.config.penalty * drift
         values = {"reward/all": candidates.reward.mean(), "drift": drift, "spread": candidates.reward.std(1).mean()}
+        values |= left_out
         return loss, {name: value.detach() for name, value in values.items()}
 
 

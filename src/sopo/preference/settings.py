@@ -33,6 +33,8 @@ class PreferenceConfig(Settings):
     anchor: Weight = 0.0  # times the error on the real motions, at all noise levels, is added to any method's loss
     penalty: Weight = 0.0  # of the distance to the reference, for reward-gradient (error) and policy-gradient (KL)
     last_steps: Natural = 0  # of the rollout that reward-gradient goes back through (DRaFT-K); 0: one, drawn at random
+    min_gap: Weight = 0.0  # a group counts only if the winner's reward is so far above the loser's
+    veto: tuple[Literal["skating", "jitter", "floor"], ...] = ()  # ... and the winner is no worse than the loser there
     stop_on_winner_rise: bool = False  # end the run where the winners' error rises above the reference's
 
     def __post_init__(self) -> None:
@@ -42,3 +44,5 @@ class PreferenceConfig(Settings):
             raise UserError(f"{self.method} goes back through its samples: no rollout_precision, no rollout_compile")
         if method.least_samples > self.K:
             raise UserError(f"K is {self.K}: {self.method} compares at least {method.least_samples} samples")
+        if (self.min_gap or self.veto) and not method.has_groups:
+            raise UserError(f"min_gap and veto compare motions, which {self.method} does not: leave them out")

@@ -116,6 +116,7 @@ def _train(made: Alignment, out: Path, preference: PreferenceConfig, loop: LoopC
         return guard(step, values)
 
     fit(made.objective, made.batches, loop, out / "run", f"aligning with {preference.method}", watch)
+    guard.finish()
     merge_adapters(made.objective.policy)
     save_model(made.objective.policy, out)
 
@@ -154,8 +155,9 @@ def prepare(
         spent = store.scores.size / captions
         best, worst = (quantiles(torch.from_numpy(store.scores[:, k])) for k in (0, -1))
         settings |= {"pairs": str(pairs), "mined": store.origin, "rewards": {"best": best, "worst": worst}}
-    if method.samples_policy and reward is not None:
+    if reward is not None and (method.samples_policy or preference.min_gap):
         scorer = load_reward(reward, policy.config.features)
+    if method.samples_policy and scorer is not None:
         if method.reweight:  # asked for now, not after minutes
             scorer.embed_motions(torch.zeros(1, 40, policy.config.features), torch.tensor([40]))
         real = real_rewards(dataset, scorer, loop.seed)

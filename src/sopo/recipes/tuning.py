@@ -8,6 +8,8 @@ from typing import Any
 
 RATES = (1.0, 0.3, 0.1, 0.03)  # times the learning rate of ``stable``
 MORE_RATES = (1.0, 0.3, 0.1, 0.03, 3.0, 2.0, 0.6, 0.2)  # where there is nothing else to vary
+# What keeps a comparison from teaching the wrong thing (sopo.preference.veto).
+GUARDS: dict[str, Any] = {"min_gap": 0.02, "veto": ("skating", "jitter", "floor")}
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,7 @@ TUNINGS: dict[str, Tuning] = {
     "draft-k": Tuning("reward-gradient", "penalty", (0.0, 10.0), fixed={"last_steps": 1}),
     "policy-gradient": Tuning("policy-gradient", "penalty", (0.0, 1.0)),
     "sopo": Tuning("sopo", "scale", (1.0, 10.0)),
+    "guarded dpo": Tuning("dpo", "anchor", (1.0, 10.0), fixed=GUARDS),
+    "guarded modipo-T": Tuning("modipo", "anchor", (1.0, 10.0), fixed=GUARDS),
+    "guarded online-dpo": Tuning("online-dpo", "anchor", (1.0, 10.0), fixed=GUARDS),
 }
