@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from sopo.cli.main import main
 from sopo.diffusion.settings import Sampling
@@ -18,15 +19,20 @@ from sopo.recipes import bench_grid
 from sopo.recipes.align import align
 from sopo.recipes.bench import bench, table1, table4
 from sopo.recipes.bench_grid import Models
+from sopo.recipes.figure1 import figure1
 from sopo.recipes.presets import LOOP_STABLE, PRESETS, stable
-from sopo.recipes.settings import BenchConfig, MineConfig
-from sopo.reports.bench import PUBLISHED, published_rows
+from sopo.recipes.settings import AblationConfig, BenchConfig, FigureConfig, GainConfig, MineConfig
+from sopo.reports.bench import PUBLISHED, published_rows, shortest_gain
+from sopo.reports.results import Stat
 from sopo.reports.tables import from_json
+from sopo.training.log import read_log
 
 ROLLOUT = Sampling("ddim", 1, 1.0)
 CONFIG = BenchConfig(
     steps=2, seeds=(0, 1), runs=2, mining=MineConfig(K=2, captions=12, sampling=ROLLOUT), sampling=ROLLOUT
 )
+
+ABLATION = AblationConfig(steps=2, seeds=(0,), runs=1, sampling=ROLLOUT)
 
 
 @pytest.fixture(autouse=True)
@@ -105,10 +111,10 @@ def test_a_stopped_grid_goes_on_and_gives_the_same_table(
 def test_rows_are_evaluated_in_pairs(world, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that did not move has its base's every value: the runs share captions, crops and noise."""
     monkeypatch.setitem(LOOP_STABLE, "learning_rate", 1e-12)
-    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind: table4(models, kind)[:1]})
+    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind, config: table4(models, kind, ABLATION)[:1]})
     table, _ = bench("table4", tmp_path, models, dataclasses.replace(CONFIG, seeds=(0,)), world.data)
     base, same = table["mdm"], table["mdm + dsopo"]
-    for column in base.keys() - {"time"}:
+    for column in base.keys() - {"time", "seconds"}:
         assert same[column].mean == pytest.approx(base[column].mean, rel=1e-3, abs=1e-4), column
 
 
@@ -116,12 +122,12 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
     world, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRESETS["stable"], "tau", "q0.1")
-    rows = table4(models, "mdm")
+    rows = table4(models, "mdm", ABLATION)
     assert [row.name for row in rows[:4]] == ["dsopo", "sopo-without-vu", "usopo", "sopo"]
-    assert len(rows) == 23
-    assert len({row.preference for row in rows}) == 19  # one tau, K, share and scale are the preset's
+    assert len(rows) == 30
+    assert len({row.preference for row in rows}) == 25  # one tau, K, C, share and scale are the preset's
     chosen = [rows[3], *(row for row in rows if row.name in ("sopo (tau = q0.1)", "sopo (tau = 0.50)"))]
-    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind: chosen})
+    monkeypatch.setattr(recipe, "TABLES", {"table4": lambda models, kind, config: chosen})
     table, _ = bench("table4", tmp_path, models, dataclasses.replace(CONFIG, seeds=(0,), runs=1), world.data)
     assert sorted(path.name for path in (tmp_path / "mdm").iterdir()) == ["base", "sopo-0", "sopo-tau-0.50-0"]
     assert repr(table["mdm + sopo"]) == repr(table["mdm + sopo (tau = q0.1)"])
@@ -129,7 +135,7 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
 
 @pytest.mark.parametrize("kind", ["mdm", "mld", "momask"])
 def test_all_cells_start_from_the_preset_of_their_generator(models: Models, kind: str) -> None:
-    for setting in (*table1(models, kind), *table4(models, kind)):
+    for setting in (*table1(models, kind, CONFIG), *table4(models, kind, ABLATION)):
         own = {name for name, value in stable(kind).items() if getattr(setting.preference, name) != value}
         varied = {"own noise": "pair_noise", "one draw": "draws"}
         in_brackets = setting.name.partition("(")[2].rstrip(")").partition(" =")[0]
@@ -154,6 +160,34 @@ def test_every_published_row_is_labelled_and_has_its_base() -> None:
     assert bases[f"{PUBLISHED}MDM (fast) + SoPo"] == f"{PUBLISHED}MDM (fast)"
     assert bases[f"{PUBLISHED}MLD + MoDiPO-T"] == f"{PUBLISHED}MLD" and "real" not in bases
     assert len(set(published_rows("table4")[1].values())) == 1
+
+
+def test_the_shortest_run_that_gains_is_named(world, models: Models, tmp_path: Path) -> None:
+    config = GainConfig(seeds=(0,), runs=2, sampling=ROLLOUT, lengths=(1, 3), method="sft")
+    table, _ = bench("time-to-gain", tmp_path, models, config, world.data)
+    assert list(table) == ["real", "mdm", "mdm + sft, 1 steps", "mdm + sft, 3 steps"]
+    logs = [read_log(tmp_path / "mdm" / f"sft-{steps}-steps-0" / "run" / "log.jsonl") for steps in (1, 3)]
+    assert [len(log) for log in logs] == [1, 3] and logs[0][-1]["learning_rate"] != logs[1][-1]["learning_rate"]
+    assert shortest_gain(table, "mdm") in (tmp_path / "time-to-gain.md").read_text()
+    assert (tmp_path / "time-to-gain.png").stat().st_size > 10_000
+
+    def row(r1: float, seconds: float) -> dict[str, Stat]:
+        return {"R@1": Stat(r1, 0.01), "seconds": Stat(seconds, 0.0)}
+
+    runs = {"a": row(0.5, 0), "a + x": row(0.6, 9), "a + y": row(0.55, 5), "a + z": row(0.51, 2), "a + w": row(0.4, 1)}
+    assert "a + y (+10.0%, 5 s of training)" in shortest_gain(runs, "a")
+    assert "No run from a" in shortest_gain({name: runs[name] for name in ("a", "a + z", "a + w")}, "a")
+
+
+def test_figure1_draws_every_seed_from_the_cells_of_the_table(world, models: Models, tmp_path: Path) -> None:
+    config = FigureConfig(steps=1, seeds=(0, 1), sampling=ROLLOUT, captions=2)
+    written = figure1(tmp_path, models, config, world.data)
+    assert [path.name for path in written] == ["mdm-0.png", "mdm-1.png"]
+    sizes = [Image.open(path).size for path in written]
+    before = (tmp_path / "mdm" / "sopo-0" / "run" / "log.jsonl").stat().st_mtime_ns
+    assert figure1(tmp_path, models, config, world.data) == written
+    assert (tmp_path / "mdm" / "sopo-0" / "run" / "log.jsonl").stat().st_mtime_ns == before
+    assert all(height > 4 * 200 for _, height in sizes)  # recorded, before, and after with two seeds
 
 
 @pytest.mark.slow

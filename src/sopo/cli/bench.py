@@ -1,4 +1,4 @@
-"""``sopo bench tune``, ``table1`` and ``table4``: tuned methods, and the paper's tables of methods and of ablations."""
+"""``sopo bench``: tuning, the paper's tables of methods and ablations, its first figure, how soon there is a gain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.settings import BenchConfig, TuneConfig
+from sopo.recipes.settings import AblationConfig, BenchConfig, FigureConfig, GainConfig, TuneConfig
 
 if TYPE_CHECKING:
     from sopo.recipes.bench_grid import Models
@@ -34,7 +34,7 @@ def _models(flags: Namespace) -> Models:
     return Models(tuple(flags.generator), flags.reward, flags.evaluator, flags.get("reward_guo"))
 
 
-def _table(name: str) -> Verb:
+def _table(name: str, kind: type[BenchConfig] = BenchConfig) -> Verb:
     def prepare(parser: Parser) -> None:
         _add_models(parser, f"runs/{name}", f"{name}.md, .json and .png")
         if name == "table1":
@@ -42,14 +42,14 @@ def _table(name: str) -> Verb:
             parser.add_argument(
                 "--tuned", type=Path, default=None, help="tuned.json of `sopo bench tune`: every method at its best"
             )
-        add_config(parser, BenchConfig)
+        add_config(parser, kind)
 
     def run(flags: Namespace) -> None:
         from sopo.recipes.bench import bench
         from sopo.reports.bench import shown
         from sopo.reports.tables import print_table
 
-        config = config_from(flags, BenchConfig)
+        config = config_from(flags, kind)
         table, bases = bench(name, flags.out, _models(flags), config, flags.data, flags.get("tuned"))
         print_table(shown(table), bases)
         print(f"written: {flags.out / name}.md, .json and .png")
@@ -73,4 +73,17 @@ def _run_tune(flags: Namespace) -> None:
     print(f"written: {flags.out / 'tuned.json'} and .md; next: sopo bench table1 --tuned {flags.out / 'tuned.json'}")
 
 
-TABLE1, TABLE4, TUNE = _table("table1"), _table("table4"), Verb(_prepare_tune, _run_tune)
+def _prepare_figure(parser: Parser) -> None:
+    _add_models(parser, "runs/table1", "figure1/; that of a finished `sopo bench table1` saves the training")
+    add_config(parser, FigureConfig)
+
+
+def _run_figure(flags: Namespace) -> None:
+    from sopo.recipes.figure1 import figure1
+
+    for path in figure1(flags.out, _models(flags), config_from(flags, FigureConfig), flags.data):
+        print(path)
+
+
+TABLE1, TABLE4, TIME_TO_GAIN = _table("table1"), _table("table4", AblationConfig), _table("time-to-gain", GainConfig)
+TUNE, FIGURE1 = Verb(_prepare_tune, _run_tune), Verb(_prepare_figure, _run_figure)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from sopo.cli.parser import GENERATOR, Parser, Verb, add_config, config_from
+from sopo.cli.parser import GENERATOR, REWARD, Parser, Verb, add_config, config_from
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.evaluation.settings import ProtocolConfig
@@ -30,6 +30,10 @@ def _prepare(parser: Parser) -> None:
         choices=list(COMPARISONS),
         help="show below what other systems' papers report on this data set, labelled published",
     )
+    parser.add_argument(
+        "--best_of", type=int, default=1, help="N > 1: a further row for each generator, of N motions the reward's best"
+    )
+    parser.add_argument("--reward", type=str, default=None, help=f"of --best_of: {REWARD}")
     parser.add_argument("--split", type=str, default="test", help="which split to use")
     parser.add_argument(
         "--out",
@@ -58,6 +62,7 @@ def _run(flags: Namespace) -> None:
             raise UserError(f"give --{name} FOLDER (or --compare FILE FILE)")
     from sopo.recipes.compare import evaluation_record
     from sopo.recipes.evaluate import measure_systems
+    from sopo.recipes.fingerprints import reward_hash
     from sopo.recipes.record import write_json
     from sopo.reports.published import published_figures
     from sopo.reports.tables import as_json, print_table
@@ -65,7 +70,7 @@ def _run(flags: Namespace) -> None:
     protocol, sampling = config_from(flags, ProtocolConfig), config_from(flags, Sampling, "sampling")
     generators, motions = ({str(path): path for path in given} for given in (flags.generator, flags.motions))
     where = (flags.data, flags.split, flags.evaluator, sampling, protocol)
-    table = measure_systems(generators, motions, *where, flags.motions_are)
+    table = measure_systems(generators, motions, *where, flags.motions_are, flags.best_of, flags.reward)
     print_table(table, base=next(iter([*generators, *motions])))
     published = {}
     if flags.published:
@@ -74,7 +79,8 @@ def _run(flags: Namespace) -> None:
         print_table(figures)
         published = {"published": as_json(figures)}
     if flags.out:
-        write_json(flags.out, evaluation_record(table, flags.generator, flags.motions, *where) | published)
+        chosen = {"best_of": {"count": flags.best_of, "reward": reward_hash(flags.reward)}} if flags.reward else {}
+        write_json(flags.out, evaluation_record(table, flags.generator, flags.motions, *where) | published | chosen)
 
 
 def _compare(first: str, second: str) -> None:

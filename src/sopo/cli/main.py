@@ -76,7 +76,9 @@ VERBS: Verbs = {
     "bench": {
         "tune": Entry("bench:TUNE", "the same budget of settings for every method, chosen on the validation split"),
         "table1": Entry("bench:TABLE1", "alignment methods against each other, Table 1 of the paper"),
-        "table4": Entry("bench:TABLE4", "objectives, tau and K, Table 4 of the paper"),
+        "table4": Entry("bench:TABLE4", "objectives, tau, K and C, Table 4 of the paper"),
+        "figure1": Entry("bench:FIGURE1", "motions before and after alignment, a strip for each seed, Figure 1"),
+        "time-to-gain": Entry("bench:TIME_TO_GAIN", "the shortest run whose gain is apart from the base"),
     },
 }
 LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name a verb

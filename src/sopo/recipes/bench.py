@@ -15,38 +15,38 @@ from sopo.recipes.corpus import made_corpus
 from sopo.recipes.jobs import run_jobs
 from sopo.recipes.presets import stable
 from sopo.recipes.record import environment, provenance, write_json
-from sopo.recipes.settings import BenchConfig
+from sopo.recipes.settings import AblationConfig, BenchConfig, GainConfig
 from sopo.recipes.tune import Choices
-from sopo.reports.bench import TIME, WALL, published_rows, write_pages
+from sopo.reports.bench import GAIN, PRINTED, TIME, WALL, published_rows, shortest_gain, write_pages
 from sopo.reports.results import REAL
 from sopo.reports.tables import as_json
 from sopo.training.progress import console
 
-TAUS = ("0.40", "0.45", "0.50", "0.55", "0.60", "q0.05", "q0.1", "q0.25", "q0.5")
-KS = (2, 4, 8)
 NOISIEST = (0.3, 0.5, 1.0)
 SCALES = (30.0, 300.0)
 
 
-def table1(models: Models, kind: str) -> list[Setting]:
+def table1(models: Models, kind: str, config: BenchConfig) -> list[Setting]:
     """The alignment methods for a generator of that kind, all from the ``stable`` preset."""
-    row = partial(_row, kind, models.reward)
+    row = partial(stable_row, kind, models.reward)
     rows = [row("sft"), row("modipo", "modipo-T")]
     if models.reward_guo is None:
         line = "modipo-G is left out: give --reward_guo FOLDER, a Guo matcher that is not the evaluator"
         console.print(line, highlight=False, markup=False)
     else:
-        rows.append(_row(kind, models.reward_guo, "modipo", "modipo-G"))
+        rows.append(stable_row(kind, models.reward_guo, "modipo", "modipo-G"))
     return [*rows, row("dpo"), row("online-dpo"), row("sopo")]
 
 
-def table4(models: Models, kind: str) -> list[Setting]:
-    """The ablations: objectives, tau, K and, ours, what h is estimated from, each around the ``stable`` preset."""
-    row = partial(_row, kind, models.reward)
+def table4(models: Models, kind: str, config: BenchConfig) -> list[Setting]:
+    """The ablations: objectives, tau, K, C and, ours, what h is estimated from, each around the ``stable`` preset."""
+    assert isinstance(config, AblationConfig)
+    row = partial(stable_row, kind, models.reward)
     return [
         *(row(method) for method in ("dsopo", "sopo-without-vu", "usopo", "sopo")),
-        *(row("sopo", f"sopo (tau = {tau})", tau=tau) for tau in TAUS),
-        *(row("sopo", f"sopo (K = {K})", K=K) for K in KS),
+        *(row("sopo", f"sopo (tau = {tau})", tau=tau) for tau in config.tau),
+        *(row("sopo", f"sopo (K = {K})", K=K) for K in config.K),
+        *(row("sopo", f"sopo (C = {C:g})", C=C) for C in config.C),
         *(row("sopo", f"sopo (noisiest = {share:g})", noisiest=share) for share in NOISIEST),
         *(row("sopo", f"sopo (scale = {scale:g})", scale=scale) for scale in SCALES),
         row("sopo", "sopo (own noise)", pair_noise="own"),
@@ -54,10 +54,18 @@ def table4(models: Models, kind: str) -> list[Setting]:
     ]
 
 
-TABLES = {"table1": table1, "table4": table4}
+def time_to_gain(models: Models, kind: str, config: BenchConfig) -> list[Setting]:
+    """One method's runs of several lengths."""
+    assert isinstance(config, GainConfig)
+    row = stable_row(kind, models.reward, config.method)
+    return [dataclasses.replace(row, name=f"{config.method}, {steps} steps", steps=steps) for steps in config.lengths]
 
 
-def _row(kind: str, reward: str, method: str, name: str = "", **changes: Any) -> Setting:
+TABLES = {"table1": table1, "table4": table4, GAIN: time_to_gain}
+
+
+def stable_row(kind: str, reward: str, method: str, name: str = "", **changes: Any) -> Setting:
+    """A method as ``stable`` sets it for generators of a kind, but for ``changes``; pairs are mined with ``reward``."""
     preference = PreferenceConfig(**(stable(kind, method) | {"method": method} | changes))
     return Setting(name or method, preference, reward if method_by_name(method).needs_pairs else None)
 
@@ -77,7 +85,7 @@ def bench(
     labels = labelled(models.generators)
     choices = None if tuned is None else Choices(tuned)
     settings = {
-        label: TABLES[name](models, kind) if choices is None else choices.settings(folder, models, config.steps)
+        label: TABLES[name](models, kind, config) if choices is None else choices.settings(folder, models, config.steps)
         for label, (kind, folder) in labels.items()
     }
     data = data or made_corpus(out / "data", config.corpus)
@@ -97,8 +105,9 @@ def bench(
         bases |= {row: grid.label for row in rows if row not in (REAL, grid.label)}
         cells |= grid.cells()
     ended = {f"{grid.label} + {cell}": step for grid in grids for cell, step in grid.ended().items()}
+    steps = f"{config.steps} steps" if name != GAIN else "As many steps as its name says"
     intro = (
-        f"{provenance()}. {config.steps} steps a cell, seeds {list(config.seeds)}, {config.runs} paired runs of the"
+        f"{provenance()}. {steps} a cell, seeds {list(config.seeds)}, {config.runs} paired runs of the"
         f" protocol. Mean over the seeds ± 95% interval (spread between seeds included), in brackets the change"
         f" against the base, starred where the intervals do not overlap; for Diversity, by how much it came nearer to"
         f" the real motions'. {TIME}: motions generated for the tuning, mining included, in units of the training"
@@ -107,12 +116,14 @@ def bench(
     )
     if choices is not None:
         intro += f" Each method at its best of the settings in {tuned}, chosen on {choices.split}: {choices.rule}."
+    if name == GAIN:
+        intro = f"{' '.join(shortest_gain(table, grid.label) for grid in grids)}\n\n{intro}"
     if ended:
         intro += f" Ended by their watch: {', '.join(f'{cell} at step {step}' for cell, step in ended.items())}."
     record = {
         "rows": as_json(table),
         "bases": bases,
-        "published": as_json(published_rows(name)[0]),
+        "published": as_json(published_rows(name)[0]) if name in PRINTED else None,
         "config": dataclasses.asdict(config),
         "models": dataclasses.asdict(models),
         "settings": {label: [dataclasses.asdict(row) for row in rows] for label, rows in settings.items()},

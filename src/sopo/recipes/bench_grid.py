@@ -31,11 +31,10 @@ from sopo.recipes.build import (
     load_generator,
     load_matcher,
     load_reward,
-    reward_terms,
     saved_from,
 )
 from sopo.recipes.evaluate import measure
-from sopo.recipes.fingerprints import data_hash, model_hash, reward_hash, term_hash
+from sopo.recipes.fingerprints import check_judge, data_hash, model_hash, reward_hash
 from sopo.recipes.jobs import Job
 from sopo.recipes.mine import mine
 from sopo.recipes.pace import seconds_a_motion, seconds_a_step
@@ -43,14 +42,15 @@ from sopo.recipes.presets import loop_stable
 from sopo.recipes.record import write_json
 from sopo.recipes.resume import claim
 from sopo.recipes.settings import BenchConfig
-from sopo.recipes.sources import generator_source
+from sopo.recipes.sources import BestOf, generator_source
 from sopo.reports.bench import TIME, WALL
 from sopo.reports.results import REAL, Stat
 from sopo.reports.tables import as_json, from_json, pooled
 from sopo.training.log import read_log
 from sopo.training.settings import LoopConfig
 
-BASE, BEGUN, MEASURED, SPENT = "base", "cell.json", "measured.json", "seconds.json"
+BASE, BEST = "base", "best of"
+BEGUN, MEASURED, SPENT = "cell.json", "measured.json", "seconds.json"
 LOG = Path("run") / "log.jsonl"
 SAME_COST: dict[str, Any] = {"scale": 1.0, "beta": 1.0, "C": 2.0, "tau": 0.0}  # what a step's time does not depend on
 
@@ -67,12 +67,16 @@ class Models:
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of a table. mined_with: the reward of its mined pairs. learning_rate: None takes ``stable``'s."""
+    """A row of a table. mined_with: the reward of its mined pairs.
+
+    learning_rate, steps: None takes ``stable``'s, and those of all cells.
+    """
 
     name: str
     preference: PreferenceConfig
     mined_with: str | None = None
     learning_rate: float | None = None
+    steps: int | None = None
 
 
 def labelled(folders: Sequence[Path]) -> dict[str, tuple[str, Path]]:
@@ -88,10 +92,7 @@ def labelled(folders: Sequence[Path]) -> dict[str, tuple[str, Path]]:
 
 def check_independent(models: Models) -> None:
     """What was optimised never measures itself."""
-    evaluator = model_hash(models.evaluator)
-    for reward in filter(None, (models.reward, models.reward_guo)):
-        if any(term_hash(name) == evaluator for _, name in reward_terms(reward)):
-            raise UserError(f"{reward}: is the evaluator too; what was optimised must not measure itself")
+    check_judge(models.evaluator, *filter(None, (models.reward, models.reward_guo)))
     if models.reward_guo is not None and not isinstance(load_matcher(models.reward_guo), GuoMatcher):
         raise UserError(f"{models.reward_guo}: modipo-G is mined with a Guo et al. matcher, this is none")
 
@@ -130,7 +131,7 @@ class Grid:
         }
         self.origin = {"generator": model_hash(folder), "data": data_hash(data, "train")}
         for setting, seed in self._cells():
-            if (path := self._cell(setting.name, seed) / BEGUN).is_file():
+            if (path := self.cell(setting.name, seed) / BEGUN).is_file():
                 claim(path, self._origin(setting, seed))
 
     def jobs(self) -> Iterator[Job]:
@@ -144,9 +145,9 @@ class Grid:
         batch = train.batch(rows, numpy_rng(0, "pace")).to(PartialState().device)
         reward = load_reward(self.models.reward, self.generator.config.features)
         captions = config.mining.captions or sum(len(item.captions) for item in train.items)
-        drawing = config.mining.K * captions * seconds_a_motion(self.generator, batch, config.mining.sampling)
         for mined_with in dict.fromkeys(setting.mined_with for setting in self.settings.values()):
             if mined_with is not None:
+                drawing = config.mining.K * captions * seconds_a_motion(self.generator, batch, config.mining.sampling)
                 pairs, title = self._pairs(mined_with), f"{self.label}: pairs by {mined_with}"
                 yield Job("mining", title, 0.0 if pairs.exists() else drawing, partial(self._mine, mined_with))
         times: dict[PreferenceConfig, float] = {}
@@ -155,20 +156,23 @@ class Grid:
             step = times.get(alike) or seconds_a_step(self.generator, reward, batch, setting.preference)
             times[alike] = step
             for seed in config.seeds:
-                done = (self._cell(setting.name, seed) / CONFIG_FILE).is_file()
+                done = (self.cell(setting.name, seed) / CONFIG_FILE).is_file()
                 title = f"{self.label} + {setting.name}, seed {seed}"
-                yield Job("training", title, 0.0 if done else config.steps * step, partial(self._train, setting, seed))
+                seconds = 0.0 if done else self._steps(setting) * step
+                yield Job("training", title, seconds, partial(self._train, setting, seed))
         motions = config.runs * len(self.dataset) * seconds_a_motion(self.generator, batch, config.sampling)
-        for name in (BASE, *self.settings):
+        for name in (*self.untrained(), *self.settings):
             folders = self._sources(name)
             missing = sum(self._measured(cell, model) is None for cell, model in folders.items())
             yield Job("measuring", f"measuring {self.label}, {name}", missing * motions, partial(self._measure, name))
 
     def rows_of_base(self) -> Table:
-        """The real motions, and the base under the generator's label."""
-        base = self._table(self.root / BASE, self.folder)
+        """The real motions, the base under the generator's label, and with ``best_of`` the best of so many samples."""
         nothing = Stat(0.0, math.nan)
-        return {REAL: base[REAL], self.label: {TIME: nothing, WALL: nothing} | base[BASE]}
+        base, *others = [(name, self._table(self.root / slug(name), self.folder)) for name in self.untrained()]
+        table = {REAL: base[1][REAL], self.label: {TIME: nothing, WALL: nothing} | base[1][BASE]}
+        rows = {f"{self.label}, {name} at sampling": found[name] for name, found in others}
+        return table | {name: {TIME: nothing, WALL: nothing} | row for name, row in rows.items()}
 
     def rows(self) -> Table:
         """``rows_of_base``, and a row for each setting, pooled over seeds."""
@@ -185,18 +189,24 @@ class Grid:
                 setting.name
             ]
             for setting, seed in self._cells()
-            for cell in [self._cell(setting.name, seed)]
+            for cell in [self.cell(setting.name, seed)]
         }
 
     def ended(self) -> dict[str, int]:
         """Cells that their watch has ended, by name -> the step it was at."""
-        cells = {f"{setting.name}, seed {seed}": self._cell(setting.name, seed) for setting, seed in self._cells()}
-        logs = {name: read_log(cell / LOG) for name, cell in cells.items() if (cell / CONFIG_FILE).is_file()}
-        return {name: int(log[-1]["step"]) for name, log in logs.items() if log[-1]["step"] < self.config.steps}
+        found = {}
+        for setting, seed in self._cells():
+            cell = self.cell(setting.name, seed)
+            if (cell / CONFIG_FILE).is_file() and (last := read_log(cell / LOG)[-1]["step"]) < self._steps(setting):
+                found[f"{setting.name}, seed {seed}"] = int(last)
+        return found
+
+    def _steps(self, setting: Setting) -> int:
+        return setting.steps or self.config.steps
 
     def _spent(self, name: str) -> dict[str, Stat]:
         """What a setting's tuning took, mining included: motions, and seconds; means over its seeds."""
-        logs = [read_log(self._cell(name, seed) / LOG) for seed in self.config.seeds]
+        logs = [read_log(self.cell(name, seed) / LOG) for seed in self.config.seeds]
         drawn = [log[-1]["budget"] for log in logs]
         wall = [sum(line.get("seconds", math.nan) for line in log) for log in logs]
         if (mined_with := self.settings[name].mined_with) is not None:
@@ -208,7 +218,7 @@ class Grid:
     def _cells(self) -> list[tuple[Setting, int]]:
         return [(setting, seed) for setting in self.settings.values() for seed in self.config.seeds]
 
-    def _cell(self, name: str, seed: int) -> Path:
+    def cell(self, name: str, seed: int) -> Path:
         return self.root / f"{slug(name)}-{seed}"
 
     def _pairs(self, reward: str) -> Path:
@@ -216,7 +226,7 @@ class Grid:
 
     def _loop(self, setting: Setting, seed: int) -> LoopConfig:
         own = {} if setting.learning_rate is None else {"learning_rate": setting.learning_rate}
-        return LoopConfig(**(loop_stable(self.generator.kind) | own | {"steps": self.config.steps, "seed": seed}))
+        return LoopConfig(**(loop_stable(self.generator.kind) | own | {"steps": self._steps(setting), "seed": seed}))
 
     def _origin(self, setting: Setting, seed: int) -> dict[str, Any]:
         """What a cell's result follows from."""
@@ -239,7 +249,7 @@ class Grid:
                 write_json(spent, [*(read_json(spent) if spent.is_file() else []), time.monotonic() - start])
 
     def _train(self, setting: Setting, seed: int) -> None:
-        cell = self._cell(setting.name, seed)
+        cell = self.cell(setting.name, seed)
         claim(cell / BEGUN, self._origin(setting, seed))
         if not (cell / CONFIG_FILE).is_file():
             pairs = None if setting.mined_with is None else self._pairs(setting.mined_with)
@@ -248,35 +258,48 @@ class Grid:
 
     def _sources(self, name: str) -> dict[Path, GeneratorSource]:
         """Where the measurements of a setting (or the base) lie -> the model measured."""
-        if name == BASE:
-            return {self.root / BASE: self.folder}
-        cells = (self._cell(name, seed) for seed in self.config.seeds)
+        if name in self.untrained():
+            return {self.root / slug(name): self.folder}
+        cells = (self.cell(name, seed) for seed in self.config.seeds)
         return {cell: saved_from(self.folder, cell) for cell in cells}
 
     def _measure(self, name: str) -> None:
         """A setting's seeds together, paired with all others by the protocol's seed."""
+        best_of = None
+        if name.startswith(BEST):
+            best_of = BestOf(self.config.best_of, load_reward(self.models.reward, self.generator.config.features))
         models = {cell.name: (cell, model) for cell, model in self._sources(name).items()}
         models = {key: value for key, value in models.items() if self._measured(*value) is None}
         sources = {}
         for key, (_, model) in models.items():
-            sources[key] = generator_source(load_generator(model).to(PartialState().device), self.config.sampling, 0)
+            sources[key] = generator_source(
+                load_generator(model).to(PartialState().device), self.config.sampling, 0, best_of
+            )
         if not sources:
             return
         protocol = ProtocolConfig(runs=self.config.runs)
         table = measure(sources, self.dataset, self.matcher, protocol, f"measuring {self.label}, {name}")
         for key, (cell, model) in models.items():
             rows = as_json({REAL: table[REAL], name: table[key]})
-            write_json(cell / MEASURED, {**self.evaluation, "model": model_hash(model), "rows": rows})
+            write_json(cell / MEASURED, {**self._measured_how(cell, model), "rows": rows})
 
     def _measured(self, cell: Path, model: GeneratorSource) -> Table | None:
         """What was measured of this very model under this protocol, if it was."""
-        trained = cell == self.root / BASE or (cell / CONFIG_FILE).is_file()
+        trained = model == self.folder or (cell / CONFIG_FILE).is_file()
         if not trained or not (cell / MEASURED).is_file():
             return None
-        found, wanted = read_json(cell / MEASURED), {**self.evaluation, "model": model_hash(model)}
+        found, wanted = read_json(cell / MEASURED), self._measured_how(cell, model)
         if not isinstance(found, dict) or any(found.get(key) != value for key, value in wanted.items()):
             return None
         return from_json(found.get("rows"), str(cell / MEASURED))
+
+    def _measured_how(self, cell: Path, model: GeneratorSource) -> dict[str, Any]:
+        """What a measurement follows from."""
+        how = {**self.evaluation, "model": model_hash(model)}
+        return how | ({"chosen_by": reward_hash(self.models.reward)} if cell.name.startswith(slug(BEST)) else {})
+
+    def untrained(self) -> list[str]:
+        return [BASE, *([f"{BEST} {self.config.best_of}"] if self.config.best_of > 1 else [])]
 
     def _table(self, cell: Path, model: GeneratorSource) -> Table:
         table = self._measured(cell, model)

@@ -25,13 +25,16 @@ from sopo.recipes.build import (
     DataSource,
     GeneratorSource,
     MatcherSource,
+    RewardSource,
     check_features,
     load_dataset,
     load_generator,
     load_matcher,
+    load_reward,
 )
 from sopo.recipes.contract import require_contract
-from sopo.recipes.sources import generator_source
+from sopo.recipes.fingerprints import check_judge
+from sopo.recipes.sources import BestOf, generator_source
 from sopo.training.progress import console, progress
 
 Reading = Literal["raw", "normalised"]
@@ -62,12 +65,19 @@ def measure_systems(
     sampling: Sampling,
     config: ProtocolConfig,
     reading: Reading | None = None,
+    best_of: int = 1,
+    reward: RewardSource | None = None,
 ) -> Table:
     """``measure`` generators and other systems' motions, by the names of their rows, on a split of ``data``.
 
     reading: what the motions' numbers are; None takes them as raw and looks whether that makes bodies.
-    Raises UserError if there are none, or one is of another skeleton than the data.
+    best_of: above 1, a further row for each generator: of so many motions a caption the one that ``reward`` likes best.
+    Raises UserError if there are none, one is of another skeleton than the data, or the reward is the evaluator.
     """
+    if best_of > 1 and reward is None:
+        raise UserError(f"best_of is {best_of}: give --reward, which chooses among them")
+    if reward is not None:
+        check_judge(evaluator, reward)
     if not generators and not motions:
         raise UserError("nothing to evaluate: give --generator FOLDER or --motions FILE_OR_FOLDER")
     matcher, dataset = load_matcher(evaluator), load_dataset(data, split)
@@ -78,6 +88,9 @@ def measure_systems(
         require_contract(generator, drawing=True)
         check_features(generator.config.features, dataset.skeleton.num_features, name)
         sources[name] = generator_source(generator, sampling, config.seed)
+        if best_of > 1 and reward is not None:
+            chosen = BestOf(best_of, load_reward(reward, generator.config.features))
+            sources[f"{name}, best of {best_of}"] = generator_source(generator, sampling, config.seed, chosen)
     for name, path in motions.items():
         sources[name] = motions_source(path, dataset, reading)
     return measure(sources, dataset, matcher, config)

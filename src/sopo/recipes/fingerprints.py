@@ -61,6 +61,15 @@ def term_hash(name: str) -> str:
     return name if name == "physical" or installed(REWARDS, name) else model_hash(name)
 
 
+def check_judge(evaluator: MatcherSource, *rewards: RewardSource) -> None:
+    """UserError if a reward is, or has as a term, what measures: what was optimised never measures itself."""
+    judge = model_hash(evaluator)
+    for reward in rewards:
+        terms = reward_terms(str(reward)) if isinstance(reward, str | Path) else []
+        if any(term_hash(name) == judge for _, name in terms):
+            raise UserError(f"{reward}: is the evaluator too; what was optimised must not measure itself")
+
+
 def data_hash(root: str | Path, split: str) -> str:
     """sha256 of the list of a split's clips and of the statistics they are normalised by."""
     return _sha256([Path(root) / name for name in (f"{split}.txt", MEAN, STD)])

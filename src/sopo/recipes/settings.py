@@ -11,11 +11,14 @@ from sopo.corpus.settings import CorpusConfig
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.nn.settings import Width
+from sopo.preference.methods import method_by_name
 from sopo.recipes.presets import ALIGNMENT_CORPUS, LOOP_STABLE
 from sopo.recipes.tuning import TUNINGS
 from sopo.settings import Natural, Positive, Range, Rate, Seed, Settings
 
 TUNING_CORPUS = dataclasses.replace(ALIGNMENT_CORPUS, val=640)  # whose training split is the table's
+
+Keep = Literal["last", "best"]  # of a run's weights, those that are saved
 
 # The kinds of files that motions are written as; `sopo.recipes.outputs` has a writer for each.
 FORMATS = {
@@ -83,6 +86,7 @@ class BenchConfig(Settings):
     steps: Positive = LOOP_STABLE["steps"]
     seeds: tuple[Seed, ...] = (0, 1, 2)
     runs: Positive = 20
+    best_of: Positive = 1  # above 1, a row of the untrained base: of so many samples the one that the reward likes best
     corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
     mining: MineConfig = field(default_factory=lambda: MineConfig(half=True))
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))  # of what is measured
@@ -91,6 +95,34 @@ class BenchConfig(Settings):
         super().__post_init__()
         if not self.seeds:
             raise UserError("seeds is empty: give one or more")
+
+
+@dataclass(frozen=True)
+class AblationConfig(BenchConfig):
+    """The budget of Table 4, and what it sweeps: beyond the paper's tau of .40 to .60, K of 2 and 4, and C of 2."""
+
+    tau: tuple[str, ...] = ("0.40", "0.45", "0.50", "0.55", "0.60", "q0.05", "q0.1", "q0.25", "q0.5", "q0.75", "q1")
+    K: tuple[Positive, ...] = (2, 4, 8, 16)
+    C: tuple[Annotated[float, Range(1)], ...] = (1.5, 2.0, 3.0, 5.0)
+
+
+@dataclass(frozen=True)
+class GainConfig(BenchConfig):
+    """How many steps runs have whose gains are compared; each is a run of its own, since the learning rate decays."""
+
+    lengths: tuple[Positive, ...] = (10, 25, 50, 100, 150)
+    method: str = "sopo"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        method_by_name(self.method)
+
+
+@dataclass(frozen=True)
+class FigureConfig(BenchConfig):
+    """Which captions are drawn before and after; the budget is that of the table whose cells are gone on with."""
+
+    captions: Positive = 4  # of the test split, drawn at random by the first seed
 
 
 @dataclass(frozen=True)
@@ -107,6 +139,17 @@ class TuneConfig(BenchConfig):
         super().__post_init__()
         if unknown := [name for name in self.rows if name not in TUNINGS]:
             raise UserError(f"rows: unknown {', '.join(unknown)}; known: {', '.join(TUNINGS)}")
+
+
+@dataclass(frozen=True)
+class ValidationConfig(Settings):
+    """What is measured while a run goes on, on captions that it does not learn from."""
+
+    every: Natural = 0  # steps; 0: nothing is
+    captions: Annotated[int, Range(32)] = 128  # as many, in whole pools of 32
+    split: str = "train"  # that they are kept aside from; or another, such as val, which is not learned from at all
+    evaluator: str | None = None  # the matcher that finds the captions; none: the reward's own
+    sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class TuningGrid(Grid):
     """A grid whose cells may diverge, which a setting that is tried may do."""
 
     def _train(self, setting: Setting, seed: int) -> None:
-        cell = self._cell(setting.name, seed)
+        cell = self.cell(setting.name, seed)
         if not (cell / DIVERGED).is_file():
             try:
                 super()._train(setting, seed)
@@ -82,7 +82,7 @@ class TuningGrid(Grid):
         """What became of a setting: its row on the validation split, or why there is none."""
         name = self.trained[setting.name]
         for seed in self.config.seeds:
-            if (broken := self._cell(name, seed) / DIVERGED).is_file():
+            if (broken := self.cell(name, seed) / DIVERGED).is_file():
                 return {**dataclasses.asdict(setting), "diverged": read_json(broken)["reason"]}
         return {**dataclasses.asdict(setting), "row": self.row(name)}
 

@@ -85,6 +85,33 @@ def comparison(table: Mapping[str, Row], out: Path) -> Path:
     return _save(figure, out)
 
 
+GAINS = ("R@1", "MMDist", "FID", "rule_accuracy", "jitter")
+
+
+def gain_over_time(table: Mapping[str, Row], bases: Mapping[str, str], out: Path, seconds: str) -> Path:
+    """A panel per measure: runs over their seconds (a column of that name), the interval of their base as a band."""
+    columns = [column for column in GAINS if any(column in table[row] for row in bases)]
+    figure = Figure(figsize=(3.4 * len(columns), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
+        for number, base in enumerate(dict.fromkeys(bases.values())):
+            runs = [table[row] for row, of in bases.items() if of == base]
+            at = table[base][column]
+            axes.axhspan(at.mean - at.ci, at.mean + at.ci, color=f"C{number}", alpha=0.2, label=base)
+            values = [run[column] for run in runs]
+            places, means, reach = (
+                [run[seconds].mean for run in runs],
+                [v.mean for v in values],
+                [v.ci for v in values],
+            )
+            axes.errorbar(places, means, yerr=reach, fmt="o-", color=f"C{number}", capsize=3, label=f"{base}, aligned")
+        axes.set_title(f"{column} {ARROWS[BETTER[column]]}")
+        axes.set_xlabel("seconds of training")
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return _save(figure, out)
+
+
 def _smooth(points: np.ndarray) -> np.ndarray:
     """[n, 2] -> [m, 2], means over windows of consecutive points; a last partial window is left out."""
     window = max(1, len(points) // SMOOTHING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,34 @@ def draw_strip(
     path: str | Path, joints: np.ndarray, title: str, skeleton: Skeleton = HUMANML3D, poses: int = 8
 ) -> Path:
     """Write a film strip of joints [T, J, 3]: at most ``poses`` of them, and the path from above."""
-    joints = in_metres(joints, skeleton)
+    return _written(path, _strip(joints, title, skeleton, poses))
+
+
+def draw_strips(
+    path: str | Path, heading: str, motions: Mapping[str, np.ndarray], skeleton: Skeleton = HUMANML3D, poses: int = 8
+) -> Path:
+    """Write several motions of one caption below each other, title -> joints [T, J, 3], each as ``draw_strip`` does."""
+    strips = [_strip(joints, title, skeleton, poses) for title, joints in motions.items()]
+    width = max(strip.width for strip in strips)
+    return _written(path, stacked(lettering(heading, width, round(0.18 * PIXELS), middle=False), *strips))
+
+
+def _written(path: str | Path, picture: Image.Image) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return path
+
+
+def _strip(joints: np.ndarray, title: str, skeleton: Skeleton, poses: int) -> Image.Image:
+    joints = in_metres(joints, skeleton)
     frames = np.linspace(0, len(joints) - 1, min(poses, len(joints))).round().astype(int)
     columns = [(_pose(joints[frame], skeleton), f"{frame / skeleton.fps:.1f} s") for frame in frames]
     columns.append(_path(joints[:, 0], frames))
     size = round(0.115 * PIXELS)
     parts = [stacked(picture, lettering(words, picture.width, size, SOFT)) for picture, words in columns]
     strip = beside(*parts)
-    stacked(lettering(title, strip.width, size + 3, middle=False), strip).save(path)
-    return path
+    return stacked(lettering(title, strip.width, size + 3, middle=False), strip)
 
 
 def _pose(pose: np.ndarray, skeleton: Skeleton) -> Image.Image:
