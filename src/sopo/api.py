@@ -26,6 +26,7 @@ from sopo.recipes import build, presets
 from sopo.recipes.build import DataSource, GeneratorSource, MatcherSource, RewardSource
 from sopo.recipes.evaluate import measure_systems
 from sopo.recipes.sample import draw_motions, length_estimator
+from sopo.recipes.settings import Keep, ValidationConfig
 from sopo.reports.results import Table
 from sopo.rewards.reward import Reward
 from sopo.training.settings import LoopConfig
@@ -101,16 +102,22 @@ def sample(
 def align(
     generator: GeneratorSource,
     reward: RewardSource | None,
-    data: DataSource,
+    data: DataSource | None,
     out: str | Path,
     *,
     preset: str = "stable",
     pairs: str | Path | None = None,
+    captions: str | Path | None = None,
     rounds: int = 1,
     lora: Mapping[str, Any] | LoRAConfig | None = None,
+    validation: Mapping[str, Any] | ValidationConfig | None = None,
+    keep: Keep = "last",
     **settings: Any,
 ) -> Generator:
     """Fine-tune a copy of a generator; it is saved in ``out`` and returned. `sopo align`, whose flags are the keywords.
+
+    data: None with ``captions``, a file of them, for the methods that need no motions. validation: what is measured on
+    the way, such as {"every": 50}; keep: the "best" weights by it, or the "last".
 
     >>> base = sopo.load_generator("shipped/mdm")
     >>> tiny = {"steps": 1, "batch_size": 2, "K": 2, "rollout": {"steps": 1}}
@@ -124,10 +131,10 @@ def align(
         settings["rollout"] = dataclasses.replace(row["rollout"], **rollout)
     row |= settings
     preference, loop = _configs(row, PreferenceConfig, LoopConfig)
-    mined = None if pairs is None else Path(pairs)
-    return aligning.align(
-        data, generator, reward, Path(out), preference, loop, mined, _nested(LoRAConfig, lora), rounds
-    )
+    mined, texts = (None if path is None else Path(path) for path in (pairs, captions))
+    low_rank, unseen = _nested(LoRAConfig, lora), _nested(ValidationConfig, validation)
+    where = (data, generator, reward, Path(out))
+    return aligning.align(*where, preference, loop, mined, low_rank, rounds, texts, unseen, keep)
 
 
 def evaluate(
@@ -137,11 +144,14 @@ def evaluate(
     *,
     split: str = "test",
     sampling: Mapping[str, Any] | Sampling | None = None,
+    best_of: int = 1,
+    reward: RewardSource | None = None,
     **settings: Any,
 ) -> Table:
     """The protocol's table, row -> column -> mean and 95% interval: `sopo eval`, whose flags are the keywords.
 
-    generators: one, or several by the names of their rows.
+    generators: one, or several by the names of their rows. best_of: above 1, a further row for each, the best by
+    ``reward`` of so many motions.
 
     >>> table = sopo.evaluate({"base": "shipped/mdm"}, "corpus", "shipped/evaluator", runs=1, sampling={"steps": 1})
     >>> list(table), table["real"]["FID"].mean < 0.01
@@ -149,7 +159,8 @@ def evaluate(
     """
     named = generators if isinstance(generators, Mapping) else {"generator": generators}
     (protocol,) = _configs(settings, ProtocolConfig)
-    return measure_systems(named, {}, data, split, evaluator, _nested(Sampling, sampling), protocol)
+    how = (evaluator, _nested(Sampling, sampling), protocol)
+    return measure_systems(named, {}, data, split, *how, best_of=best_of, reward=reward)
 
 
 def _configs(settings: Mapping[str, Any], *kinds: type) -> list[Any]:

@@ -18,13 +18,20 @@ from sopo.folders import read_kind
 from sopo.nn.settings import LoRAConfig
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes.presets import LOOP_STABLE, PRESETS, aligning
+from sopo.recipes.settings import Keep, ValidationConfig
 from sopo.training.settings import LoopConfig
 
 
 def add_run(parser: Parser, loop: dict[str, Any]) -> None:
     """The flags of a run: everything but where its result goes."""
     add_path(parser, "--generator", f"the generator to align: {GENERATOR}")
-    add_path(parser, "--data", "folder in the HumanML3D layout")
+    parser.add_argument("--data", type=Path, default=None, help="folder in the HumanML3D layout")
+    parser.add_argument(
+        "--captions",
+        type=Path,
+        default=None,
+        help="captions alone, one a line, for methods that need no motions; 'caption#0#3.2' lasts 3.2 s",
+    )
     parser.add_argument(
         "--reward",
         type=str,
@@ -50,6 +57,7 @@ def run_from(flags: Namespace) -> dict[str, Any]:
         "loop": config_from(flags, LoopConfig),
         "pairs": flags.pairs,
         "lora": config_from(flags, LoRAConfig, "lora"),
+        "captions": flags.captions,
     }
 
 
@@ -59,12 +67,17 @@ def _prepare(parser: Parser) -> None:
         "--rounds", type=int, default=1, help="runs in a row, each from the last one's result, its new reference"
     )
     add_run(parser, LOOP_STABLE)
+    parser.add_class_arguments(ValidationConfig, "validation")
+    parser.add_argument(
+        "--keep", type=Keep, default="last", help="best: save the best weights by what --validation.every measures"
+    )
 
 
 def _run(flags: Namespace) -> None:
     from sopo.recipes.align import align
 
-    align(out=flags.out, rounds=flags.rounds, **run_from(flags))
+    validation = config_from(flags, ValidationConfig, "validation")
+    align(out=flags.out, rounds=flags.rounds, validation=validation, keep=flags.keep, **run_from(flags))
     print(f"aligned generator: {flags.out}")
 
 

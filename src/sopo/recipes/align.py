@@ -20,7 +20,7 @@ from sopo.nn.settings import LoRAConfig
 from sopo.preference.base import Objective
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.guard import WinnerGuard
-from sopo.preference.methods import method_by_name
+from sopo.preference.methods import METHODS, method_by_name
 from sopo.preference.pairs import PairStore
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws, derive_seed, numpy_rng
@@ -32,21 +32,28 @@ from sopo.recipes.build import (
     build_objective,
     load_dataset,
     load_generator,
+    load_matcher,
     load_reward,
     saved_from,
 )
+from sopo.recipes.caption_list import load_captions
 from sopo.recipes.contract import require_contract
-from sopo.recipes.fingerprints import data_hash, label, model_hash
-from sopo.recipes.record import save_model
+from sopo.recipes.fingerprints import data_hash, files_hash, label, model_hash
+from sopo.recipes.record import save_model, write_json
 from sopo.recipes.resume import write_run
+from sopo.recipes.settings import Keep, ValidationConfig
+from sopo.recipes.validate import Measure, hold_out, matcher_of
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau, seen_range
 from sopo.training.loop import Batches, fit
+from sopo.training.progress import console
 from sopo.training.settings import LoopConfig
+from sopo.training.validation import Validation
 
 CALIBRATION_PAIRS = 512  # real pairs whose rewards define the quantiles of tau
 DESCRIBED_SAMPLES = 64  # of the pretrained model, whose rewards run.json describes
 ALL_WEIGHTS = LoRAConfig(rank=0)
+UNSEEN = ValidationConfig()
 ROUND_SEEDS = 10  # a round's seed is so far from the last one's: runs of seeds 0 to 9 never share one
 
 
@@ -54,6 +61,7 @@ ROUND_SEEDS = 10  # a round's seed is so far from the last one's: runs of seeds 
 class Alignment:
     """All that a run needs before its first step. settings: what run.json says of it.
 
+    validation: what measures the policy while it trains, if anything does.
     spent, each_step: motions generated before the run and by each of its steps, in units of the training captions
     (the paper's "Time*").
     """
@@ -63,10 +71,11 @@ class Alignment:
     settings: dict[str, Any]
     spent: float
     each_step: float
+    validation: Validation | None = None
 
 
 def align(
-    data: DataSource,
+    data: DataSource | None,
     generator: GeneratorSource,
     reward: RewardSource | None,
     out: Path,
@@ -75,12 +84,17 @@ def align(
     pairs: Path | None = None,
     lora: LoRAConfig = ALL_WEIGHTS,
     rounds: int = 1,
+    captions: Path | None = None,
+    validation: ValidationConfig = UNSEEN,
+    keep: Keep = "last",
 ) -> Generator:
     """Fine-tune a copy of ``generator``; the result is saved in ``out``, its log in ``out/run``.
 
     reward: of the methods that sample the policy, which alone need one.
     pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
     lora: train a low-rank change of the weights instead of the weights; what is saved holds it merged.
+    captions: a file of captions, one a line, for the methods that need no motions; then ``data`` gives lengths alone.
+    validation, keep: what is measured on the way, and whether the last weights are saved or the best by it.
     rounds: each starts from the last one's result, its reference; those before the last are in ``out/round-N``.
     Raises UserError if there are rounds and pairs, which are those of one model.
     """
@@ -92,7 +106,7 @@ def align(
     for number in range(1, rounds + 1):
         folder = out if number == rounds else out / f"round-{number}"
         part = dataclasses.replace(loop, seed=loop.seed + ROUND_SEEDS * (number - 1))
-        made = prepare(data, generator, reward, preference, part, pairs, lora)
+        made = prepare(data, generator, reward, preference, part, pairs, lora, captions, validation, keep)
         # A round that went on for longer would change what the next one began from.
         fixed = {"rounds": rounds, "steps": loop.steps} if rounds > 1 else {}
         made = dataclasses.replace(made, spent=made.spent + before, settings=made.settings | fixed)
@@ -115,20 +129,27 @@ def _train(made: Alignment, out: Path, preference: PreferenceConfig, loop: LoopC
             values |= made.objective.reward.report()
         return guard(step, values)
 
-    fit(made.objective, made.batches, loop, out / "run", f"aligning with {preference.method}", watch)
+    title = f"aligning with {preference.method}"
+    fit(made.objective, made.batches, loop, out / "run", title, watch, made.validation)
     guard.finish()
+    if (validation := made.validation) and validation.keep_best and (best := validation.best):
+        console.print(f"kept: the weights of step {best['step']}, the best on the captions kept aside", highlight=False)
+        write_json(out / "run" / "kept.json", {"step": best["step"], "values": best["values"]})
     merge_adapters(made.objective.policy)
     save_model(made.objective.policy, out)
 
 
 def prepare(
-    data: DataSource,
+    data: DataSource | None,
     generator: GeneratorSource,
     reward: RewardSource | None,
     preference: PreferenceConfig,
     loop: LoopConfig,
     pairs: Path | None = None,
     lora: LoRAConfig = ALL_WEIGHTS,
+    captions: Path | None = None,
+    validation: ValidationConfig = UNSEEN,
+    keep: Keep = "last",
 ) -> Alignment:
     """The objective and the batches of ``align``, whose arguments these are; writes nothing."""
     method = method_by_name(preference.method)
@@ -136,14 +157,21 @@ def prepare(
         raise UserError(f"method {preference.method} takes no mined pairs: leave --pairs out, or choose dpo or modipo")
     if reward is None and method.samples_policy:
         raise UserError(f"method {preference.method} scores samples of the policy: give --reward")
+    if keep == "best" and not validation.every:
+        raise UserError("--keep best is by what is measured on the way: give --validation.every STEPS")
     policy = load_generator(generator)
     if policy is generator:  # the user keeps it as it is, to compare with
         policy = copy.deepcopy(policy, {id(policy.text): policy.text})
     require_contract(policy)
-    dataset = load_dataset(data, "train", policy)
+    dataset = _training_set(data, captions, generator, policy, preference)
     settings: dict[str, Any] = {"data": str(dataset.root), "generator": label(generator), "reward": label(reward)}
+    settings |= {"captions": files_hash(captions)} if captions else {}
+    held_out = None
+    if validation.every:
+        dataset, held_out = _kept_aside(dataset, data, pairs, policy, validation, loop.seed)
+        settings |= {"validation": dataclasses.asdict(validation), "keep": keep}
     scorer, tau, mined = None, 0.0, None
-    captions = sum(len(item.captions) for item in dataset.items)
+    a_pass = sum(len(item.captions) for item in dataset.items)
     spent, each_step = 0.0, 0.0
     if pairs is None:
         batches = training_batches(dataset, loop)
@@ -152,24 +180,69 @@ def prepare(
         store.check({"generator": model_hash(generator), "data": data_hash(dataset.root, dataset.split)})
         batches = pair_batches(dataset, store, loop)
         mined = store.rankings(policy, ranking=method.ranking is not None)
-        spent = store.scores.size / captions
+        spent = store.scores.size / a_pass
         best, worst = (quantiles(torch.from_numpy(store.scores[:, k])) for k in (0, -1))
         settings |= {"pairs": str(pairs), "mined": store.origin, "rewards": {"best": best, "worst": worst}}
-    if reward is not None and (method.samples_policy or preference.min_gap):
+    if reward is not None and (method.samples_policy or preference.min_gap or held_out):
         scorer = load_reward(reward, policy.config.features)
     if method.samples_policy and scorer is not None:
         if method.reweight:  # asked for now, not after minutes
             scorer.embed_motions(torch.zeros(1, 40, policy.config.features), torch.tensor([40]))
-        real = real_rewards(dataset, scorer, loop.seed)
-        each_step = loop.batch_size * method.samples(preference.K) / captions
+        each_step = loop.batch_size * method.samples(preference.K) / a_pass
         samples = sample_rewards(policy, dataset, scorer, preference)
-        tau = resolve_tau(preference.tau, real, seen_range(scorer.range, torch.cat([real, samples.to(real)])))
+        settings["rewards"] = {"samples": quantiles(samples)}
+        if captions is None:
+            real = real_rewards(dataset, scorer, loop.seed)
+            tau = resolve_tau(preference.tau, real, seen_range(scorer.range, torch.cat([real, samples.to(real)])))
+            settings |= {"tau": tau, "rewards": {"real": quantiles(real), **settings["rewards"]}}
         scorer.report()  # which forgets what was no step's
-        settings |= {"tau": tau, "rewards": {"real": quantiles(real), "samples": quantiles(samples)}}
     if lora.rank:
         add_adapters(policy, lora.rank, derive_seed(loop.seed, "lora"))
     objective = build_objective(policy, scorer, preference, tau, mined)
-    return Alignment(objective, batches, settings, spent, each_step)
+    measured = None
+    if held_out is not None:
+        judge = load_matcher(validation.evaluator) if validation.evaluator else matcher_of(scorer)
+        measure = Measure(policy, held_out, scorer, judge, validation, loop.seed)
+        measured = Validation(measure, measure.by, validation.every, keep == "best")
+    return Alignment(objective, batches, settings, spent, each_step, measured)
+
+
+def _training_set(
+    data: DataSource | None,
+    captions: Path | None,
+    generator: GeneratorSource,
+    policy: Generator,
+    preference: PreferenceConfig,
+) -> MotionDataset:
+    """The training split, or a file of captions for the methods that need no more."""
+    dataset = None if data is None else load_dataset(data, "train", policy)
+    if captions is not None:
+        if method_by_name(preference.method).needs_motions or preference.anchor:
+            enough = [name for name, method in METHODS.items() if not method.needs_motions]
+            what = "an anchor" if preference.anchor else f"method {preference.method}"
+            raise UserError(f"{what} needs real motions; captions alone do, without an anchor, for {', '.join(enough)}")
+        return load_captions(captions, generator, policy, dataset)
+    if dataset is None:
+        raise UserError("give --data FOLDER, or --captions FILE to a method that needs no motions")
+    return dataset
+
+
+def _kept_aside(
+    dataset: MotionDataset,
+    data: DataSource | None,
+    pairs: Path | None,
+    policy: Generator,
+    validation: ValidationConfig,
+    seed: int,
+) -> tuple[MotionDataset, MotionDataset]:
+    """What is left to train on, and what is not."""
+    if validation.split != "train":
+        if data is None or isinstance(data, MotionDataset):
+            raise UserError(f"validation.split is {validation.split}: give --data FOLDER, which has that split")
+        return dataset, load_dataset(data, validation.split, policy)
+    if pairs is not None:
+        raise UserError("mined pairs are of the whole training split: validate on another, --validation.split val")
+    return hold_out(dataset, validation.captions, seed)
 
 
 def real_rewards(dataset: MotionDataset, reward: Reward, seed: int) -> torch.Tensor:

@@ -47,16 +47,17 @@ class StepCost:
 
 
 def profile(
-    data: DataSource,
+    data: DataSource | None,
     generator: GeneratorSource,
     reward: RewardSource | None,
     preference: PreferenceConfig,
     loop: LoopConfig,
     pairs: Path | None = None,
     lora: LoRAConfig = ALL_WEIGHTS,
+    captions: Path | None = None,
 ) -> StepCost:
     """The mean over ``loop.steps`` steps of ``align``, after a first one that is not counted; keeps nothing."""
-    made = prepare(data, generator, reward, preference, loop, pairs, lora)
+    made = prepare(data, generator, reward, preference, loop, pairs, lora, captions)
     clock = Clock()
     time_parts(made.objective, clock)
 

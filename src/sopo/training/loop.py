@@ -25,6 +25,7 @@ from sopo.training.ema import EMA
 from sopo.training.log import RunLog
 from sopo.training.progress import progress
 from sopo.training.settings import LoopConfig
+from sopo.training.validation import Validation
 
 Batches = Callable[[int], Batch]
 Values = dict[str, Tensor]
@@ -44,12 +45,14 @@ def fit(
     folder: Path,
     title: str = "training",
     watch: Watch | None = None,
+    validation: Validation | None = None,
 ) -> EMA:
     """Train ``objective`` in place for ``config.steps``; leaves its averaged weights (if any) applied.
 
     objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
     folder: gets log.jsonl, tensorboard/ and checkpoint.pt; a checkpoint found there is resumed.
     watch: where it ends the run, the weights go back to the last checkpoint, if there is one.
+    validation: measures the averaged weights now and then, for the log; with its ``keep_best`` the best are left.
     Raises DivergenceError if the loss stops being finite, UserError if the checkpoint does not fit or the objective
     raises one: the steps before are then in the checkpoint.
     """
@@ -65,15 +68,18 @@ def fit(
     trainable = [p for p in objective.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     ema = EMA(objective.to(accelerator.device), config.ema)
-    first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT)
+    first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT, validation)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
     log = RunLog(folder, first) if accelerator.is_main_process else None
 
     def keep(steps: int) -> None:
         state = {"step": steps, "model": dict(_moving_state(objective)), "optimizer": optimizer.state_dict()}
         if accelerator.is_main_process:
-            save_checkpoint(folder / CHECKPOINT, state | {"ema": ema.state_dict()})
+            best = {} if validation is None else {"best": validation.best}
+            save_checkpoint(folder / CHECKPOINT, state | {"ema": ema.state_dict()} | best)
 
+    if log and validation and first == 0:
+        log.write(0, validation(0, ema))
     with progress(title, show=accelerator.is_main_process) as report, ExitStack() as undo:
         if config.recompute:
             undo.enter_context(recomputed(objective))
@@ -115,10 +121,12 @@ def fit(
                 )
             stopped = watch is not None and watch(step + 1, means)
             if log:
-                log.write(step + 1, {**means, "gradient_norm": float(norm), "learning_rate": config.rate(step)})
+                told = {} if stopped or not validation else validation.told(step + 1, config.steps, ema)
+                learning = {"gradient_norm": float(norm), "learning_rate": config.rate(step)}
+                log.write(step + 1, {**means, **learning, **told})
             report(step + 1, config.steps, f"loss {means['loss']:.4f}")
             if stopped:
-                _resume(objective, optimizer, ema, config, folder / CHECKPOINT)
+                _resume(objective, optimizer, ema, config, folder / CHECKPOINT, validation)
                 break
             last = step + 1 == config.steps
             if last or (config.checkpoint_every and (step + 1) % config.checkpoint_every == 0):
@@ -128,6 +136,8 @@ def fit(
         log.close()
     if config.ema:
         ema.copy_in(ema.average)
+    if validation and validation.keep_best and validation.best:
+        ema.copy_in(validation.best["weights"])
     return ema
 
 
@@ -139,7 +149,14 @@ def _moving_state(objective: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield f"{prefix}.{name}", module.get_buffer(name)
 
 
-def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, config: LoopConfig, path: Path) -> int:
+def _resume(
+    objective: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    ema: EMA,
+    config: LoopConfig,
+    path: Path,
+    validation: Validation | None,
+) -> int:
     """Restore the state at ``path``, if there is one; the number of steps it has behind it."""
     if not path.is_file():
         return 0
@@ -154,6 +171,8 @@ def _resume(objective: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA, co
                 value.copy_(state["model"][name])
         optimizer.load_state_dict(state["optimizer"])
         ema.load_state_dict(state["ema"])
+        if validation is not None:
+            validation.best = state.get("best")
         return min(int(state["step"]), config.steps)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: belongs to another model; choose another --out or delete it") from error
