@@ -19,7 +19,7 @@ class UserError(Exception):
 
 
 class DivergenceError(UserError):
-    """A training whose loss or gradient has stopped being a number."""
+    """A training whose loss or gradient, or a model whose motions have stopped being numbers."""
 
 
 def reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def data_with_val(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The world's data, whose test clips are a validation split too."""
+    folder = tmp_path_factory.mktemp("validated") / "data"
+    shutil.copytree(world.data, folder)
+    shutil.copy(folder / "test.txt", folder / "val.txt")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -32,14 +31,6 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS["stable"], "rollout", ROLLOUT)
 
 
-@pytest.fixture(scope="module")
-def data(world, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tune") / "data"
-    shutil.copytree(world.data, folder)
-    (folder / "val.txt").write_text((folder / "test.txt").read_text())
-    return folder
-
-
 @pytest.fixture
 def models(world) -> Models:
     return Models((world.generators["mdm"],), str(world.reward), world.evaluator)
@@ -65,7 +56,7 @@ def test_every_row_has_eight_different_settings(models: Models, kind: str) -> No
 
 
 def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
-    models: Models, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Models, data_with_val: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
 
@@ -79,9 +70,9 @@ def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
 
     monkeypatch.setattr(bench_grid, "align", lambda *arguments: stopping(*arguments, stop_at=3))
     with pytest.raises(KeyboardInterrupt):
-        tune(tmp_path / "tune", models, CONFIG, data)
+        tune(tmp_path / "tune", models, CONFIG, data_with_val)
     monkeypatch.setattr(bench_grid, "align", lambda *arguments: stopping(*arguments, stop_at=99))
-    tune(tmp_path / "tune", models, CONFIG, data)
+    tune(tmp_path / "tune", models, CONFIG, data_with_val)
     assert len(trained) == len(set(trained)) == 8
     record = json.loads((tmp_path / "tune" / "tuned.json").read_text())
     [made] = record["generators"]
@@ -94,7 +85,7 @@ def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
 
     config = BenchConfig(**SMALL, seeds=(1,), runs=1)
     tuned = tmp_path / "tune" / "tuned.json"
-    table, _ = bench("table1", tmp_path / "table", models, config, data, tuned)
+    table, _ = bench("table1", tmp_path / "table", models, config, data_with_val, tuned)
     assert list(table) == ["real", "mdm", *(f"mdm + {name}" for name in CONFIG.rows)]
     assert table["mdm + modipo-T"]["seconds"].mean > 0 and "floor_depth" in table["mdm + sopo"]
     settings = json.loads((tmp_path / "table" / "table1.json").read_text())["settings"]["mdm"]
@@ -102,19 +93,19 @@ def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
     assert rates == {name: made["tried"][name][chosen]["learning_rate"] for name, chosen in made["chosen"].items()}
     assert recipe.RULE in (tmp_path / "table" / "table1.md").read_text()
     with pytest.raises(UserError, match=r"another steps \(2, now 3\)"):
-        bench("table1", tmp_path / "x", models, BenchConfig(**SMALL | {"steps": 3}), data, tuned)
+        bench("table1", tmp_path / "x", models, BenchConfig(**SMALL | {"steps": 3}), data_with_val, tuned)
     (tmp_path / "none.json").write_text("{}")
     with pytest.raises(UserError, match="not a file of `sopo bench tune`"):
-        bench("table1", tmp_path / "x", models, config, data, tmp_path / "none.json")
+        bench("table1", tmp_path / "x", models, config, data_with_val, tmp_path / "none.json")
     assert not (tmp_path / "x").exists()
 
 
 def test_rows_that_a_generator_does_not_allow_are_named(
-    world, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world, data_with_val: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = Models((world.generators["momask"],), str(world.reward), world.evaluator)
     config = TuneConfig(**SMALL, runs=1, settings=1, rows=("sft", "policy-gradient", "modipo-G"))
-    best = tune(tmp_path, models, config, data)
+    best = tune(tmp_path, models, config, data_with_val)
     assert list(best["momask"]) == ["real", "momask", "sft"]
     [made] = json.loads((tmp_path / "tuned.json").read_text())["generators"]
     assert "a momask has none" in made["left_out"]["policy-gradient"] and "--reward_guo" in made["left_out"]["modipo-G"]

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from sopo.batch import Batch, Caption
 from sopo.data.dataset import MotionDataset
-from sopo.errors import UserError
+from sopo.errors import DivergenceError, UserError
 from sopo.evaluation import metrics
 from sopo.evaluation.settings import DRAW_BLOCK, ProtocolConfig
 from sopo.evaluation.sources import RealMotions, Source
@@ -224,7 +224,9 @@ def _checked(name: str, given: Tensor | tuple[Tensor, Tensor], batch: Batch) -> 
     motions = torch.where(valid[..., None], motions[:, :frames].to("cpu", torch.float32), 0.0)
     broken = (~motions.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()
     if broken:
-        raise UserError(f"{name}: the motion for {batch.keys[broken[0]]!r} holds NaN or infinity; has it diverged?")
+        raise DivergenceError(
+            f"{name}: the motion for {batch.keys[broken[0]]!r} holds NaN or infinity; has it diverged?"
+        )
     return motions, length
 
 

@@ -167,9 +167,9 @@ def prepare(
     settings: dict[str, Any] = {"data": str(dataset.root), "generator": label(generator), "reward": label(reward)}
     settings |= {"captions": files_hash(captions)} if captions else {}
     held_out = None
+    settings |= {"validation": dataclasses.asdict(validation) if validation.every else {"every": 0}, "keep": keep}
     if validation.every:
         dataset, held_out = _kept_aside(dataset, data, pairs, policy, validation, loop.seed)
-        settings |= {"validation": dataclasses.asdict(validation), "keep": keep}
     scorer, tau, mined = None, 0.0, None
     a_pass = sum(len(item.captions) for item in dataset.items)
     spent, each_step = 0.0, 0.0

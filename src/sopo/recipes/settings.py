@@ -151,6 +151,11 @@ class ValidationConfig(Settings):
     evaluator: str | None = None  # the matcher that finds the captions; none: the reward's own
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.split == "test":
+            raise UserError("split is test: what a run is chosen by must not measure it; take train or val")
+
 
 @dataclass(frozen=True)
 class ChoicesConfig(Settings):

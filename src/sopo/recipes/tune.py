@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,14 @@ def candidates(row: str, tuning: Tuning, kind: str, models: Models, most: int) -
     return found[:most]
 
 
+@dataclass(frozen=True)
+class Told:
+    """best: the base, and by row the measures of the best setting. record: all of it, for the file."""
+
+    best: Table
+    record: dict[str, Any]
+
+
 class TuningGrid(Grid):
     """A grid whose cells may diverge, which a setting that is tried may do."""
 
@@ -78,6 +87,13 @@ class TuningGrid(Grid):
     def _sources(self, name: str) -> dict[Path, Any]:
         return {cell: model for cell, model in super()._sources(name).items() if not (cell / DIVERGED).is_file()}
 
+    def _measure(self, name: str) -> None:
+        try:
+            super()._measure(name)
+        except DivergenceError as error:  # its weights are numbers, its motions are none
+            for cell in self._sources(name):
+                write_json(cell / DIVERGED, {"reason": str(error)})
+
     def tried(self, setting: Setting) -> dict[str, Any]:
         """What became of a setting: its row on the validation split, or why there is none."""
         name = self.trained[setting.name]
@@ -85,6 +101,18 @@ class TuningGrid(Grid):
             if (broken := self.cell(name, seed) / DIVERGED).is_file():
                 return {**dataclasses.asdict(setting), "diverged": read_json(broken)["reason"]}
         return {**dataclasses.asdict(setting), "row": self.row(name)}
+
+    def told(self, rows: Mapping[str, Sequence[Setting]]) -> Told:
+        """What was tried of each row, and what is chosen."""
+        base = self.rows_of_base()
+        tried = {row: {setting.name: self.tried(setting) for setting in some} for row, some in rows.items()}
+        known = {
+            row: {name: each["row"] for name, each in some.items() if "row" in each} for row, some in tried.items()
+        }
+        chosen = {row: choose(base[self.label], some) for row, some in known.items()}
+        plain = {row: {name: _plain(each) for name, each in some.items()} for row, some in tried.items()}
+        best = {row: known[row][name] for row, name in chosen.items() if name}
+        return Told(base | best, {"base": as_json(base), "chosen": chosen, "tried": plain, "ended": self.ended()})
 
 
 def tune(out: Path, models: Models, config: TuneConfig, data: Path | None = None) -> dict[str, Table]:
@@ -104,25 +132,11 @@ def tune(out: Path, models: Models, config: TuneConfig, data: Path | None = None
         settings = [setting for some in rows[label].values() for setting in some]
         grids[label] = TuningGrid(label, folder, out / slug(label), data, settings, models, config, SPLIT)
     run_jobs([job for grid in grids.values() for job in grid.jobs()])
-    generators, best = [], {}
-    for label, grid in grids.items():
-        measured, tried, chosen = grid.rows_of_base(), {}, {}
-        for row, some in rows[label].items():
-            tried[row] = {setting.name: grid.tried(setting) for setting in some}
-            known = {name: told["row"] for name, told in tried[row].items() if "row" in told}
-            chosen[row] = choose(measured[label], known)
-        best[label] = measured | {row: tried[row][name]["row"] for row, name in chosen.items() if name}
-        generators.append(
-            {
-                "label": label,
-                "generator": model_hash(labels[label][1]),
-                "base": as_json(measured),
-                "chosen": chosen,
-                "tried": {row: {name: _plain(told) for name, told in some.items()} for row, some in tried.items()},
-                "ended": grid.ended(),
-                "left_out": left_out[label],
-            }
-        )
+    told = {label: grid.told(rows[label]) for label, grid in grids.items()}
+    generators = [
+        {"label": label, "generator": model_hash(folder), **told[label].record, "left_out": left_out[label]}
+        for label, (_, folder) in labels.items()
+    ]
     record = {
         "rule": RULE,
         "split": SPLIT,
@@ -136,7 +150,7 @@ def tune(out: Path, models: Models, config: TuneConfig, data: Path | None = None
     }
     write_json(out / "tuned.json", record)
     _write_page(out / "tuned.md", generators, config)
-    return best
+    return {label: each.best for label, each in told.items()}
 
 
 def _refused(

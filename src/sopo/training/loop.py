@@ -70,7 +70,7 @@ def fit(
     ema = EMA(objective.to(accelerator.device), config.ema)
     first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT, validation)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
-    log = RunLog(folder, first) if accelerator.is_main_process else None
+    log = RunLog(folder, first or -1) if accelerator.is_main_process else None
 
     def keep(steps: int) -> None:
         state = {"step": steps, "model": dict(_moving_state(objective)), "optimizer": optimizer.state_dict()}
