@@ -22,7 +22,7 @@ from sopo.reports.results import Stat
 
 ROLLOUT = Sampling("ddim", 1, 1.0)
 SMALL = {"steps": 2, "mining": MineConfig(K=2, captions=12, sampling=ROLLOUT), "sampling": ROLLOUT}
-CONFIG = TuneConfig(**SMALL, runs=1, settings=2, rows=("sft", "modipo-T", "reward-gradient", "sopo"))
+CONFIG = TuneConfig(**SMALL, runs=2, settings=2, rows=("sft", "modipo-T", "reward-gradient", "sopo"))
 
 
 @pytest.fixture(autouse=True)
@@ -104,11 +104,12 @@ def test_rows_that_a_generator_does_not_allow_are_named(
     world, data_with_val: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = Models((world.generators["momask"],), str(world.reward), world.evaluator)
-    config = TuneConfig(**SMALL, runs=1, settings=1, rows=("sft", "policy-gradient", "modipo-G"))
+    config = TuneConfig(**SMALL, runs=2, settings=1, rows=("sft", "policy-gradient", "modipo-G"))
     best = tune(tmp_path, models, config, data_with_val)
     assert list(best["momask"]) == ["real", "momask", "sft"]
     [made] = json.loads((tmp_path / "tuned.json").read_text())["generators"]
     assert "a momask has none" in made["left_out"]["policy-gradient"] and "--reward_guo" in made["left_out"]["modipo-G"]
     assert "policy-gradient is left out" in capsys.readouterr().err
-    with pytest.raises(UserError, match="rows: unknown ppo"):
-        TuneConfig(rows=("ppo",))
+    for wrong, said in (({"rows": ("ppo",)}, "rows: unknown ppo"), ({"runs": 1}, "runs is 1")):
+        with pytest.raises(UserError, match=said):
+            TuneConfig(**wrong)

@@ -105,9 +105,9 @@ def bench(
         bases |= {row: grid.label for row in rows if row not in (REAL, grid.label)}
         cells |= grid.cells()
     ended = {f"{grid.label} + {cell}": step for grid in grids for cell, step in grid.ended().items()}
-    steps = f"{config.steps} steps" if name != GAIN else "As many steps as its name says"
+    budget = f"{config.steps} steps a cell" if name != GAIN else "As many steps a cell as its row says"
     intro = (
-        f"{provenance()}. {steps} a cell, seeds {list(config.seeds)}, {config.runs} paired runs of the"
+        f"{provenance()}. {budget}, seeds {list(config.seeds)}, {config.runs} paired runs of the"
         f" protocol. Mean over the seeds ± 95% interval (spread between seeds included), in brackets the change"
         f" against the base, starred where the intervals do not overlap; for Diversity, by how much it came nearer to"
         f" the real motions'. {TIME}: motions generated for the tuning, mining included, in units of the training"

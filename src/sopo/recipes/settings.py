@@ -137,6 +137,8 @@ class TuneConfig(BenchConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.runs < 2:
+            raise UserError(f"runs is {self.runs}: the choice is by intervals, which take 2 or more")
         if unknown := [name for name in self.rows if name not in TUNINGS]:
             raise UserError(f"rows: unknown {', '.join(unknown)}; known: {', '.join(TUNINGS)}")
 
