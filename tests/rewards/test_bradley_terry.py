@@ -18,9 +18,9 @@ from sopo.errors import UserError
 from sopo.matching.settings import TMRConfig
 from sopo.matching.tmr import TMR
 from sopo.recipes.build import load_reward, reward_terms
-from sopo.recipes.preference_reward import fit_head, read_choices, train_preference_reward
+from sopo.recipes.preference_reward import train_preference_reward
 from sopo.recipes.settings import ChoicesConfig
-from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward, choice_loss
+from sopo.rewards.bradley_terry import BradleyTerry, BradleyTerryReward
 from sopo.rewards.learned import TMRReward
 from sopo.rewards.physical import PhysicalReward, WeightedReward
 from sopo.rewards.settings import BradleyTerryConfig
@@ -70,15 +70,9 @@ def labels(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_loss_is_the_choice_s_negative_log_likelihood() -> None:
-    s_a, s_b = torch.tensor([1.0, -2.0]), torch.tensor([0.0, 0.5])
-    probability = s_a.exp() / (s_a.exp() + s_b.exp())
-    torch.testing.assert_close(choice_loss(s_a, s_b), -probability.log())
-
-
 @pytest.mark.usefixtures("float64")
 def test_reward_keeps_its_range_and_sees_no_padding() -> None:
-    reward = BradleyTerryReward(BradleyTerry(BradleyTerryConfig(SIZES, 8)))
+    reward = BradleyTerryReward(BradleyTerry(BradleyTerryConfig(SIZES)))
     score = reward.score(motions(), LENGTH, CAPTIONS)
     assert score.shape == (4,) and ((score > 0) & (score < 1)).all() and not score.requires_grad
     dirty = motions()
@@ -88,63 +82,39 @@ def test_reward_keeps_its_range_and_sees_no_padding() -> None:
 
 
 def test_the_matcher_inside_is_frozen() -> None:
-    model = BradleyTerry(BradleyTerryConfig(SIZES, 8)).train()
+    model = BradleyTerry(BradleyTerryConfig(SIZES)).train()
     assert not model.matcher.training and not any(p.requires_grad for p in model.matcher.parameters())
 
 
-def test_the_head_learns_what_people_prefer(tmr: Path, labels: Path, tmp_path: Path) -> None:
-    accuracy = train_preference_reward(labels, tmr, tmp_path / "out", ChoicesConfig(steps=150))
-    assert accuracy["held_out"] == 1.0 and accuracy.keys() == {"train", "held_out", "held_out_by_tmr_alone"}
-    reward = load_reward(tmp_path / "out", 263)
+def test_it_learns_what_people_prefer(tmr: Path, labels: Path, tmp_path: Path) -> None:
+    found = train_preference_reward(labels, tmr, tmp_path / "out", ChoicesConfig(prior=1.0, held_out=0.4))
+    held = found["held_out"]
+    assert held["share"] == 1.0 > held["low"] and held["choices"] + found["trained_on"] == 40
+    assert found["curve"][-1]["answers"] == found["trained_on"] and (tmp_path / "out/run/accuracy.png").is_file()
     liked, disliked = motions() + 0.0, motions() + 0.0
     liked[:, :, :40] += 1.5
     disliked[:, :, :40] -= 1.5
-    high, low = (reward.score(x, LENGTH, CAPTIONS) for x in (liked, disliked))
-    assert (high > 0.5).all() and (low < 0.5).all()
-    before, after = (TMR.from_pretrained(tmr), BradleyTerry.from_pretrained(tmp_path / "out").matcher)
+    model = BradleyTerry.from_pretrained(tmp_path / "out")
+    high, low = (model.strength(model.describe_pair(x, LENGTH, CAPTIONS)) for x in (liked, disliked))
+    assert (high > low).all() and isinstance(load_reward(tmp_path / "out", 263), BradleyTerryReward)
+    before, after = TMR.from_pretrained(tmr), model.matcher
     for name, tensor in before.state_dict().items():
         torch.testing.assert_close(after.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_choices_are_fitted_the_same_way_twice() -> None:
-    first, second = (torch.randn(10, 49, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
-    strengths = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        model = BradleyTerry(BradleyTerryConfig(SIZES, 8))
-        fit_head(model, first, second, ChoicesConfig(steps=5))
-        strengths.append(model.strength(first))
-    assert torch.equal(*strengths)
-
-
-def test_csv_and_jsonl_say_the_same(labels: Path) -> None:
-    assert read_choices(labels) == read_choices(labels.with_suffix(".jsonl"))
-    choices = read_choices(labels)
-    assert choices.preferred[0].name == "0b.npy" and choices.preferred[1].name == "1a.npy"
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ("caption,motion_a,motion_b\nwalk,a,b\n", ":2: no preferred"),
-        ("caption,motion_a,motion_b,preferred\nwalk,a,b,left\n", "write a or b"),
-        ("caption,motion_a,motion_b,preferred\n", "holds no choice"),
-    ],
-)
-def test_labels_are_refused_by_line(tmp_path: Path, content: str, says: str) -> None:
-    (tmp_path / "x.csv").write_text(content)
-    with pytest.raises(UserError, match=says):
-        read_choices(tmp_path / "x.csv")
-    (tmp_path / "x.jsonl").write_text("{]\n")
-    with pytest.raises(UserError, match="not readable"):
-        read_choices(tmp_path / "x.jsonl")
+@pytest.mark.usefixtures("float64")
+def test_without_answers_it_ranks_as_the_tmr_does() -> None:
+    model = BradleyTerry(BradleyTerryConfig(SIZES))
+    reward = BradleyTerryReward(model)
+    cosine = TMRReward(model.matcher, plain_cosine=True).score(motions(), LENGTH, CAPTIONS)
+    torch.testing.assert_close(reward.score(motions(), LENGTH, CAPTIONS), cosine.sigmoid())
 
 
 def test_the_command(tmr: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "people"
     arguments = ["train", "preference-reward", "--reward", str(tmr), "--labels", str(labels), "--out", str(out)]
-    main([*arguments, "--steps", "2"])
-    assert "held out" in capsys.readouterr().out
+    main(arguments)
+    assert "choices foreseen" in capsys.readouterr().out
     assert isinstance(load_reward(out, 263), BradleyTerryReward)
     assert json.loads((out / "run" / "run.json").read_text())["choices"] == 40
     with pytest.raises(SystemExit, match="2"):

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 from sopo.corpus.settings import CorpusConfig
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
-from sopo.nn.settings import Width
 from sopo.preference.methods import method_by_name
 from sopo.recipes.presets import ALIGNMENT_CORPUS, LOOP_STABLE
 from sopo.recipes.tuning import TUNINGS
-from sopo.settings import Natural, Positive, Range, Rate, Seed, Settings
+from sopo.settings import Natural, Positive, Range, Seed, Settings
 
 TUNING_CORPUS = dataclasses.replace(ALIGNMENT_CORPUS, val=640)  # whose training split is the table's
 
@@ -161,11 +160,9 @@ class ValidationConfig(Settings):
 
 @dataclass(frozen=True)
 class ChoicesConfig(Settings):
-    """How to fit the head: all choices at once, as they are few."""
+    """How to bend a TMR to people's answers: all of them at once, as they are few."""
 
-    hidden: Width = 64
-    steps: Positive = 300
-    learning_rate: Rate = 1e-3
-    weight_decay: Annotated[float, Range(0)] = 0.01
-    held_out: Annotated[float, Range(0, 1, "[)")] = 0.2  # share of the choices that measure it
+    prior: Annotated[float, Range(0, ends="()")] | None = None  # how far to hold to the TMR; unset: the best of three
+    held_out: Annotated[float, Range(0, 1, "[)")] = 0.2  # share of the captions whose answers measure it
+    weigh_annotators: bool = True  # believe those less who guess; off: all alike
     seed: Seed = 0
