@@ -39,7 +39,10 @@ def add_run(parser: Parser, loop: dict[str, Any]) -> None:
         help=f"{REWARD}; sft and the mined pairs need none",
     )
     parser.add_argument(
-        "--pairs", type=Path, default=None, help="file of `sopo pairs mine`, for dpo, dpo-ranked and modipo"
+        "--pairs",
+        type=Path,
+        default=None,
+        help="file of `sopo pairs mine`, or people's answers (docs/people.md), for dpo, dpo-ranked and modipo",
     )
     parser.add_argument("--preset", type=Literal[*PRESETS], default="stable", help="settings that other flags override")
     add_config(parser, PreferenceConfig, PRESETS["stable"])

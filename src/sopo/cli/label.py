@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 
 from sopo.cli.extras import needs
 from sopo.cli.parser import GENERATOR, REWARD, Parser, Verb, add_config, add_path, config_from
-from sopo.people.settings import ServeConfig, StudyConfig
+from sopo.people.settings import CrowdConfig, ServeConfig, StudyConfig
 
 STUDY = "folder of `sopo label make`"
 
@@ -92,8 +92,27 @@ def _import(flags: Namespace) -> None:
         print(import_pairs(flags.file, flags.out, report))
 
 
+def _prepare_simulate(parser: Parser) -> None:
+    parser.add_argument("study", type=Path, help=STUDY)
+    parser.add_argument("--taste", type=str, default="rules", help=f"'rules' of a corpus, or a reward: {REWARD}")
+    parser.add_argument("--data", type=Path, default=None, help="the corpus whose captions were asked, for rules")
+    parser.add_argument("--out", type=Path, default=None, help=".jsonl or .parquet (default: STUDY/simulated.jsonl)")
+    add_config(parser, CrowdConfig)
+
+
+def _simulate(flags: Namespace) -> None:
+    from sopo.people.simulate import simulate
+    from sopo.training.progress import progress
+
+    out, config = flags.out or flags.study / "simulated.jsonl", config_from(flags, CrowdConfig)
+    with progress("answering") as report:
+        told = simulate(flags.study, flags.taste, flags.data, out, config, report)
+    print(told)
+
+
 MAKE = Verb(_prepare_make, _make)
 SERVE = Verb(_prepare_serve, _serve)
 EXPORT = Verb(_prepare_export, _export)
 REPORT = Verb(_prepare_report, _report)
 IMPORT = Verb(_prepare_import, _import)
+SIMULATE = Verb(_prepare_simulate, _simulate)

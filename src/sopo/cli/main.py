@@ -49,6 +49,9 @@ VERBS: Verbs = {
         "serve": Entry("label:SERVE", "serve the page on which people choose"),
         "export": Entry("label:EXPORT", "write people's answers as JSONL or Parquet"),
         "report": Entry("label:REPORT", "count answers: agreement, attention, win rates with intervals"),
+        "simulate": Entry(
+            "label:SIMULATE", "answer a study by rules or by a reward, to try it before people are asked"
+        ),
         "import": Entry("label:IMPORT", "make a study of somebody else's pairs of winner and loser"),
     },
     "train": {

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
-from sopo.settings import Positive, Range, Seed, Settings, Share
+from sopo.settings import Natural, Positive, Range, Seed, Settings, Share
 
 TestShare = Annotated[float, Range(0, 0.5)]
 
@@ -38,6 +38,28 @@ class StudyConfig(Settings):
     batch_size: Positive = 64
     """captions at a time"""
     seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class CrowdConfig(Settings):
+    """Simulated people, to try a study on."""
+
+    people: Positive = 6
+    """how many"""
+    lazy: Natural = 1
+    """of them, who say "left" whatever is shown"""
+    wrong: Share = 0.2
+    """share of the others' answers that are another one than they think"""
+    tie: Annotated[float, Range(0)] = 0.0
+    """difference up to which two motions are as good to them: of a share of what is stated, or of a reward's spread"""
+    answers: Natural = 0
+    """of all together; 0: all that the study wants"""
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lazy > self.people:
+            raise UserError(f"lazy is {self.lazy}: there are {self.people} people")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Unix clock.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import secrets
@@ -165,6 +166,12 @@ class Store:
     def pairs(self) -> int:
         """How many there are, tests included."""
         return int(self._rows("SELECT count(*) FROM pairs")[0][0])
+
+    def all_pairs(self) -> list[Pair]:
+        """In the order of their numbers."""
+        names = [field.name for field in dataclasses.fields(Pair)]
+        rows = self._rows(f"SELECT {', '.join(names)} FROM pairs ORDER BY id")
+        return [Pair(**{name: row[name] for name in names}) for row in rows]
 
     # ------------------------------------------------------------------------------------------ who is asked
 

@@ -20,11 +20,12 @@ from sopo.nn.settings import LoRAConfig
 from sopo.preference.base import Objective
 from sopo.preference.candidates import draw_candidates
 from sopo.preference.guard import WinnerGuard
+from sopo.preference.label_pairs import LabelPairs, are_labels
 from sopo.preference.methods import METHODS, method_by_name
 from sopo.preference.pairs import PairStore
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws, derive_seed, numpy_rng
-from sopo.recipes.batches import pair_batches, training_batches
+from sopo.recipes.batches import label_batches, pair_batches, training_batches
 from sopo.recipes.build import (
     DataSource,
     GeneratorSource,
@@ -91,7 +92,8 @@ def align(
     """Fine-tune a copy of ``generator``; the result is saved in ``out``, its log in ``out/run``.
 
     reward: of the methods that sample the policy, which alone need one.
-    pairs: a file of `sopo pairs mine`, for the methods that learn from mined pairs; its rows are the training set.
+    pairs: a file of `sopo pairs mine`, or of people's answers, for the methods that learn from such pairs; its rows are
+    the training set.
     lora: train a low-rank change of the weights instead of the weights; what is saved holds it merged.
     captions: a file of captions, one a line, for the methods that need no motions; then ``data`` gives lengths alone.
     validation, keep: what is measured on the way, and whether the last weights are saved or the best by it.
@@ -175,6 +177,12 @@ def prepare(
     spent, each_step = 0.0, 0.0
     if pairs is None:
         batches = training_batches(dataset, loop)
+    elif are_labels(pairs):
+        chosen = LabelPairs(pairs, dataset.normalizer, dataset.skeleton)
+        batches = label_batches(chosen, loop)
+        mined = chosen.rankings(policy)
+        spent = 2 * len(chosen) / a_pass
+        settings |= {"pairs": str(pairs), "labels": {"answers": chosen.answers, "pairs": len(chosen)}}
     else:
         store = PairStore(pairs)
         store.check({"generator": model_hash(generator), "data": data_hash(dataset.root, dataset.split)})

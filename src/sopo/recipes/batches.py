@@ -11,6 +11,7 @@ from sopo.data.dataset import MotionDataset
 from sopo.data.encoded import EncodedCrops
 from sopo.data.schedule import BatchSchedule
 from sopo.errors import UserError
+from sopo.preference.label_pairs import LabelPairs
 from sopo.preference.pairs import PairStore
 from sopo.randomness import numpy_rng
 from sopo.training.loop import Batches
@@ -55,3 +56,11 @@ def pair_batches(dataset: MotionDataset, store: PairStore, config: LoopConfig) -
         return replace(cut, keys=tuple(map(str, rows)))
 
     return batch
+
+
+def label_batches(pairs: LabelPairs, config: LoopConfig) -> Batches:
+    """Batches of the winners of people's choices; the keys are the rows of ``pairs``."""
+    if config.batch_size > len(pairs):
+        raise UserError(f"batch_size is {config.batch_size}, people preferred a motion in {len(pairs)} answers")
+    schedule = BatchSchedule(pairs.length, config.batch_size, config.seed)
+    return lambda step: pairs.batch(schedule(step))

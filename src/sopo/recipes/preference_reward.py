@@ -17,6 +17,7 @@ from sopo.errors import UserError
 from sopo.evaluation.sources import as_features
 from sopo.matching.tmr import TMR
 from sopo.motion.skeleton import Skeleton, skeleton_for_features
+from sopo.preference.label_pairs import LEARNT_FROM
 from sopo.preference.labels import Label, read_labels
 from sopo.recipes.build import load_matcher
 from sopo.recipes.preference_fit import Answers, Fitted, fit, held_out
@@ -29,7 +30,6 @@ from sopo.rewards.bradley_terry import BradleyTerry
 from sopo.rewards.settings import BradleyTerryConfig
 from sopo.training.progress import progress
 
-LEARNT_FROM = ("choice", "repeat", "open")  # kinds of labels; the others test who answers
 CURVE = (0.125, 0.25, 0.5)  # shares of the answers that the learning curve is fitted on, beside all
 AT_ONCE = 128  # motions embedded together
 
