@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from browser import Tab, browser
 from small_study import MakeStudy, Server
 
@@ -39,6 +40,7 @@ def begin(tab: Tab, name: str) -> None:
     tab.wait("document.documentElement.dataset.question")
 
 
+@pytest.mark.slow
 def test_twenty_pairs(make_study: MakeStudy, serve: Serve, tmp_path: Path) -> None:
     study = make_study(21)
     server = serve("label", "serve", str(study.folder))

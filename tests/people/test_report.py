@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_the_page_and_the_files(make_study: MakeStudy, tmp_path: Path, capsys: p
         main(["label", "export", str(study.folder), "--out", str(out)])
         read = read_labels(out)
         assert len(read) == len(study.store.labels()) and all(x.motion_a.is_file() for x in read)
-        assert report(out, tmp_path / "again.html")[1:-1] == report(study.folder, tmp_path / "page.html")[1:-1]
+        assert report(out, tmp_path / "again.html")[:-1] == report(study.folder, tmp_path / "page.html")[:-1]
 
 
 def test_pairs_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +108,16 @@ def test_pairs_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert labels[-1].annotator == "Zoe"
     with pytest.raises(UserError, match="exists already"):
         import_pairs(tmp_path / "pairs.jsonl", tmp_path / "study", quiet)
+
+
+def test_without_the_extra_one_line_says_so(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "sopo.people.report")
+    monkeypatch.setitem(sys.modules, "krippendorff", None)
+    with pytest.raises(SystemExit, match="2"):
+        main(["label", "report", str(make_study(1).folder)])
+    assert "pip install 'sopo[people]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

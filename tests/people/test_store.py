@@ -143,3 +143,10 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("no database" * 100)
     with pytest.raises(UserError, match="not a store"):
         Store(tmp_path / "study.db")
+
+
+def test_a_motion_outside_the_study_is_not_read(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = make_study(1)
+    for place in ("../motions.npy", "motions/../../x.npy", str(tmp_path / "x.npy"), "motions/.npy", "study.db"):
+        with pytest.raises(UserError, match="no motion of the study"):
+            study.joints(place)

@@ -29,7 +29,7 @@ def application(study: Study) -> ASGIApp:
         question = store.ask(name)
         asked: dict[str, Any] | None = None
         if question is not None:
-            motions = dict(zip(("Left", "Right"), map(study.shown, question.motions), strict=True))
+            motions = dict(zip(("Left", "Right"), map(study.drawable, question.motions), strict=True))
             asked = {"id": question.id, "caption": question.caption, "motions": motions}
         return {"name": name, "question": asked, "progress": dataclasses.asdict(store.progress(name))}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -73,7 +74,7 @@ def make(
     if not study.store.setting("complete"):
         dataset = load_dataset(data, config.split, loaded[0]) if data else None
         prompts = _of_file(captions, loaded[0], generators[0], config) if captions else _of_data(dataset, config)
-        sides = _sides(generators, loaded, dataset, config)
+        sides = _sides(generators, [model.to(PartialState().device) for model in loaded], dataset, config)
         scorer = load_reward(reward, skeleton.num_features) if reward else None
         _add_pairs(study, prompts, sides, scorer, config, report)
         _add_tests(study, _of_data(dataset, config) if dataset else prompts, dataset, sides[0], config)

@@ -82,7 +82,7 @@ def report(path: Path, out: Path) -> list[str]:
     told["summary"] = lines = _lines(labels, people, alpha, shared, won)
     write_html(out, f"answers: {told['title']}", told, [PAGE / "report.css"], [PAGE / "report.js"])
     write_json(out.with_suffix(".json"), {name: value for name, value in told.items() if name != "summary"})
-    return [*lines, str(out)]
+    return [*lines, *map(_person_line, people), str(out)]
 
 
 def persons(labels: Sequence[Label]) -> list[Person]:
@@ -174,26 +174,21 @@ def _side(preferred: str) -> str:
 def _lines(
     labels: Sequence[Label], people: Sequence[Person], alpha: float | None, shared: int, won: Sequence[Duel]
 ) -> list[str]:
-    def share(hits: int, of: int) -> str:
-        return f"{hits}/{of}"
-
+    """What matters most comes first: who wins, then the counts."""
+    lines = []
+    for duel in won:
+        interval = "" if duel.low is None else f" (95% interval {duel.low:.1%} to {duel.high:.1%})"
+        ties = duel.both_good + duel.both_bad
+        met = f"{duel.pairs} pairs: {duel.won} won, {duel.lost} lost, {ties} ties"
+        lines.append(f"{duel.first} against {duel.second}: win rate {duel.rate:.1%}{interval}, {met}.")
     counts = Counter(label.preferred for label in labels)
     said = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in ANSWERS if counts[name])
+    lines.append(f"{len(labels)} answers of {len(people)} people: {said}.")
     agreed = "none to speak of" if alpha is None else f"Krippendorff's alpha {alpha:.2f}"
-    lines = [
-        f"{len(labels)} answers of {len(people)} people: {said}.",
-        f"Agreement on {shared} shared pairs: {agreed}.",
-    ]
-    lines += [
-        f"{one.name}: {one.answers} answers, {one.median_s:.1f} s each, tests {share(*one.tests)}, repeats"
-        f" {share(*one.repeats)}, agrees with others {share(*one.agree)}"
-        for one in people
-    ]
-    for duel in won:
-        interval = "" if duel.low is None else f" (95% {duel.low:.1%} to {duel.high:.1%})"
-        ties = duel.both_good + duel.both_bad
-        lines.append(
-            f"{duel.first} against {duel.second}: {duel.rate:.1%}{interval} of {duel.pairs} pairs;"
-            f" {duel.won} won, {duel.lost} lost, {ties} ties"
-        )
-    return lines
+    return [*lines, f"Agreement on {shared} shared pairs: {agreed}."]
+
+
+def _person_line(one: Person) -> str:
+    tests, repeats, agree = (f"{hits}/{of}" for hits, of in (one.tests, one.repeats, one.agree))
+    said = f"{one.answers} answers, {one.median_s:.1f} s each, tests {tests}, repeats {repeats}"
+    return f"{one.name}: {said}, agrees with others {agree}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import webbrowser
+from contextlib import suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -38,7 +39,8 @@ def serve(app: ASGIApp, token: str, config: ServeConfig, open_page: bool) -> Non
         limit_concurrency=256,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(settings).run([listening])
+    with suppress(KeyboardInterrupt):  # the way to stop it
+        uvicorn.Server(settings).run([listening])
 
 
 def _listen(config: ServeConfig) -> socket.socket:

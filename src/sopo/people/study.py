@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +18,11 @@ from sopo.motion.decode import decode_joints
 from sopo.motion.skeleton import SKELETONS, Skeleton, skeleton_for_features
 from sopo.people.store import Store
 from sopo.preference.labels import Label, read_labels, write_labels
+from sopo.settings import shown
 from sopo.viewer.page import quantise
 
 DATABASE, MOTIONS = "study.db", "motions"
+PLACE = re.compile(rf"{MOTIONS}/[\w-]+\.npy")
 
 
 class Study:
@@ -61,10 +64,12 @@ class Study:
         return place
 
     def joints(self, place: str) -> NDArray:
-        """[T, J, 3] of a motion, in the skeleton's units."""
+        """[T, J, 3] of a motion, in the skeleton's units; UserError also where its place is not in this folder."""
+        if not PLACE.fullmatch(place):
+            raise UserError(f"{self.folder}: {shown(place)} is no motion of the study")
         return as_joints(read_array(self.folder / place), self.folder / place, self.skeleton)
 
-    def shown(self, place: str) -> dict[str, Any]:
+    def drawable(self, place: str) -> dict[str, Any]:
         """A motion as pages take it."""
         return quantise(self.joints(place), self.skeleton)
 

@@ -45,5 +45,5 @@ function counts({ answers, kinds, pairs, alpha, shared }) {
 const data = JSON.parse(document.getElementById("payload").textContent);
 const stage = new Stage();
 document.getElementById("page").append(el("header", null, themeButton(stage), el("p", { class: "eyebrow" }, data.title), el("h1", null, data.summary[0]),
-  el("p", { class: "lead" }, data.summary[1])), ...[duels(data.duels), people(data.people), counts(data)].filter(Boolean));
+  data.summary.slice(1).map((line) => el("p", { class: "lead" }, line))), ...[duels(data.duels), people(data.people), counts(data)].filter(Boolean));
 root.dataset.ready = "true";
