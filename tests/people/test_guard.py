@@ -105,7 +105,7 @@ def _in_pieces(port: int) -> int | None:
     return int(answer.split()[1]) if answer else None
 
 
-def test_opened_to_others_it_asks_for_a_token(make_study: MakeStudy, serve: Serve) -> None:
+def test_opened_to_others_it_asks_for_a_token(make_study: MakeStudy, serve: Serve, tmp_path: Path) -> None:
     study = make_study(4)
     server = serve("label", "serve", str(study.folder), "--host", "0.0.0.0", "--hosts", '["studies.example"]')
     assert server.link.startswith("http://studies.example:") and study.store.token() in server.link
@@ -122,6 +122,13 @@ def test_opened_to_others_it_asks_for_a_token(make_study: MakeStudy, serve: Serv
         assert server.ask("GET", "/", None, cookie | {"Host": host})[0] == 200, host
     assert server.ask("POST", "/begin", {"name": "Ann"}, cookie)[0] == 200
     assert server.ask("POST", "/begin", {"name": "Ann"}, cookie | {"Origin": "http://evil.example"})[0] == 403
+    with browser(tmp_path / "profile") as tab:
+        tab.go(f"http://127.0.0.1:{server.port}/?token={token}")
+        assert tab.run("location.search") == ""  # it does not stay in the history
+        tab.write("Ben")
+        tab.press("Enter", 13)
+        tab.wait("document.documentElement.dataset.question")
+        assert not tab.trouble
 
 
 @pytest.mark.parametrize(

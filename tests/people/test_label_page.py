@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,28 @@ def begin(tab: Tab, name: str) -> None:
     tab.write(name)
     tab.press("Enter", 13)
     tab.wait("document.documentElement.dataset.question")
+
+
+def test_two_people_at_once_lose_nothing(make_study: MakeStudy, serve: Serve) -> None:
+    """Scripts that answer as fast as they can, each answer sent twice; benchmarks/labelling.py times a thousand."""
+    study = make_study(61)
+    server = serve("label", "serve", str(study.folder))
+
+    def answer(name: str) -> None:
+        told = server.post("/begin", name=name)
+        while told["question"]:
+            said = {"name": name, "question": told["question"]["id"], "answer": "left", "seconds": 0.1}
+            server.post("/answer", **said)
+            told = server.post("/answer", **said)
+
+    people = [threading.Thread(target=answer, args=(name,)) for name in ("Ann", "Ben")]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    labels = study.store.labels()
+    assert len(labels) == len({x.pair for x in labels}) == 61
+    assert {x.annotator for x in labels} == {"Ann", "Ben"}
 
 
 @pytest.mark.slow
@@ -91,6 +114,8 @@ def test_twenty_pairs(make_study: MakeStudy, serve: Serve, tmp_path: Path) -> No
             url.startswith((address, "data:")) for url in tab.requests if url != "about:blank"
         )
         tab.wait("document.querySelector('.end').textContent.includes('Thank you')")
+        tab.run("document.querySelector('.end .other').click()")
+        tab.wait("document.activeElement === document.querySelector('.entry input')")
 
     labels = study.store.labels()
     assert len(labels) == len({x.pair for x in labels}) == 20  # the last one is still open with Ann

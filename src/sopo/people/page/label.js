@@ -21,7 +21,8 @@ class Asker {
     this.slowButton = el("button", { type: "button", click: () => this.setSlow(!this.slow) }, "Slow ", el("kbd", null, "X"));
     this.pauseButton = el("button", { type: "button", click: () => this.setPaused(true) }, "Pause ", el("kbd", null, "P"));
     this.resume = el("button", { type: "button", class: "go", click: () => this.setPaused(false) }, "Go on");
-    this.cover = el("section", { class: "cover" }, el("h1", null, "Paused"), el("p", null, "The clock stands still. Nothing is lost."), this.resume);
+    this.cover = el("section", { class: "cover" }, el("h1", null, "Paused"), el("p", null, "The clock stands still. Nothing is lost."), this.resume,
+      el("button", { type: "button", class: "other", click: () => this.leave() }, "Somebody else answers"));
     this.cover.hidden = true;
     this.asking = el("section", { class: "asking" }, el("p", { class: "task" }, "Which one shows this better?"), this.caption, this.place, this.say,
       el("div", { class: "choices" }, this.choices, this.undoButton));
@@ -29,7 +30,8 @@ class Asker {
     this.entry = this.buildEntry();
     this.end = el("section", { class: "end" }, el("h1", null, "That is all. Thank you!"), el("p", { class: "sum" }),
       el("button", { type: "button", click: () => this.undo() }, "Undo the last answer"), " ",
-      el("button", { type: "button", click: () => this.ask("begin", {}) }, "Look for more"));
+      el("button", { type: "button", click: () => this.ask("begin", {}) }, "Look for more"), " ",
+      el("button", { type: "button", class: "other", click: () => this.leave() }, "Somebody else answers"));
     for (const part of [this.asking, this.bar, this.slowButton, this.pauseButton, this.end]) part.hidden = true;
     document.getElementById("page").append(this.top, this.entry, this.asking, this.end, this.cover);
     addEventListener("keydown", (event) => this.onKey(event), true);
@@ -134,6 +136,12 @@ class Asker {
     this.cover.hidden = !on;
     this.asking.inert = on;
     if (on) this.resume.focus();
+  }
+
+  // The next person on this device gives a name of their own.
+  leave() {
+    remember("");
+    location.reload();
   }
 
   setSlow(on) {
