@@ -213,3 +213,22 @@ def test_bad_requests_are_refused(dataset, matcher):
     for wrong in ({"runs": 0}, {"pool": 1}, {"samples": 31}, {"mm_pairs": 31}, {"mm_texts": 2000}):
         with pytest.raises(UserError, match=next(iter(wrong))):
             ProtocolConfig(**wrong)
+
+
+def test_a_motion_that_comes_back_is_embedded_once(dataset, matcher, monkeypatch):
+    seen = []
+    embed = matcher.embed_motions
+
+    def counted(motions, length):
+        seen.append(len(motions))
+        return embed(motions, length)
+
+    monkeypatch.setattr(matcher, "embed_motions", counted)
+    drawn = 12 * 64
+    real = evaluate({}, dataset, matcher, dataclasses.replace(CONFIG, runs=12), witnesses={})["real"]
+    crops = {len(item) % 4 for item in dataset.items}
+    assert crops and sum(seen) < 0.7 * drawn  # a clip has 9 crops at the most, and 12 runs draw them
+    seen.clear()
+    evaluate({"made": Noisy(dataset, 0.1)}, dataset, matcher, CONFIG, witnesses={})
+    assert sum(seen) >= 3 * 64  # another motion in every run, which nobody remembers
+    assert real["Diversity"].ci > 0

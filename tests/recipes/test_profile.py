@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,20 @@ import sopo.recipes.profile as recipe
 from sopo.cli.main import main
 from sopo.diffusion.settings import Sampling
 from sopo.preference.settings import PreferenceConfig
-from sopo.recipes.build import load_dataset
-from sopo.recipes.profile import POLICY, REFERENCE, REST, SAMPLING, SCORING, UPDATE, Clock, profile
+from sopo.recipes.build import load_dataset, load_generator
+from sopo.recipes.profile import (
+    KEPT,
+    OPTIMISER,
+    POLICY,
+    REFERENCE,
+    REST,
+    SAMPLING,
+    SCORING,
+    UPDATE,
+    WEIGHTS,
+    Clock,
+    profile,
+)
 from sopo.training.settings import LoopConfig
 
 LOOP = LoopConfig(steps=2, batch_size=4)
@@ -52,6 +65,16 @@ def test_a_step_of_sopo_has_all_parts(world, family: str) -> None:
     assert all(seconds > 0 for seconds in cost.seconds.values()) and cost.peak > 2**20
     captions = sum(len(item.captions) for item in load_dataset(world.data, "train").items)
     assert cost.budget == pytest.approx(1000 * 4 * 3 / captions)
+    trained = sum(p.numel() for p in load_generator(world.generators[family]).parameters() if p.requires_grad)
+    assert cost.memory[OPTIMISER] == 16 * trained and cost.memory[WEIGHTS] > 2 * 4 * trained
+
+
+def test_layers_that_are_computed_again_keep_less(world) -> None:
+    costs = [
+        profile(world.data, world.generators["mdm"], world.reward, config("sopo"), replace(LOOP, recompute=recompute))
+        for recompute in (False, True)
+    ]
+    assert 0 < costs[1].memory[KEPT] < costs[0].memory[KEPT]
 
 
 def test_plain_training_has_neither_samples_nor_reference(world) -> None:
@@ -66,9 +89,15 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     models = ["--generator", str(world.generators["mdm"]), "--data", str(world.data)]
     small = ["--steps", "1", "--batch_size", "4", "--rollout.steps", "1", "--lora.rank", "2"]
+    small += ["--plan.steps", "3600", "--plan.price", "200"]
     main(["profile", *models, "--reward", "physical", "--method", "dsopo", *small])
-    *parts, whole, memory, budget = capsys.readouterr().out.strip().splitlines()
-    assert memory.endswith("MiB") and budget.endswith("passes")
+    *parts, whole, weights, optimiser, kept, peak, plan = capsys.readouterr().out.strip().splitlines()
+    assert all(line.endswith("MiB") for line in (weights, optimiser, kept, peak))
+    hours, cost = map(
+        float, re.fullmatch(r"3600 steps: ([\d.]+) hours, ([\d.]+) at 200 an hour; .* passes", plan).groups()
+    )
+    seconds = float(re.findall(r"([\d.]+) ms", whole)[0]) / 1000
+    assert hours == pytest.approx(seconds, abs=0.006) and cost == pytest.approx(200 * seconds, abs=0.02)
     shares = [float(re.findall(r"([\d.]+)%", line)[0]) for line in parts]
     assert len(shares) == 6 and sum(shares) == pytest.approx(100, abs=0.5) and "100.0%" in whole
     assert not list(tmp_path.iterdir())

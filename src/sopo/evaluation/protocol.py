@@ -5,6 +5,7 @@ docs/protocol.md says what is computed and which quirks of the published code ar
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -110,6 +111,7 @@ class _Evaluation:
         limit = config.samples // config.pool * config.pool or count
         self.counts = {name: count if name == REAL else min(limit, count) for name in rows}
         self.texts: dict[Caption, Tensor] = {}
+        self.motions: dict[tuple[int, bytes], Tensor] = {}
         repeated = [name for name in rows if self._repeats(name)]
         per_run = sum(self.counts.values()) + len(repeated) * min(config.mm_texts, count) * config.mm_repeats
         self.done, self.total = 0, config.runs * per_run
@@ -135,7 +137,8 @@ class _Evaluation:
         text, real = np.concatenate(texts), np.concatenate(motions[REAL])
         table: dict[str, Values] = {}
         for name in self.rows:
-            table[name] = self._metrics(text, np.concatenate(motions[name]), real, run)
+            made = real if name == REAL else np.concatenate(motions[name])
+            table[name] = self._metrics(text, made, real, run)
             if name in repeated:
                 table[name]["MultiModality"] = repeated[name]
             table[name] |= {witness: _mean_verdict(parts) for witness, parts in seen[name].items()}
@@ -156,7 +159,7 @@ class _Evaluation:
         return {
             **precision,
             "MMDist": metrics.mm_dist(distances),
-            "FID": metrics.fid(real, motion),
+            "FID": 0.0 if motion is real else metrics.fid(real, motion),  # to itself, exactly
             "Diversity": metrics.diversity(motion, first, second),
         }
 
@@ -192,7 +195,7 @@ class _Evaluation:
         for rows in order.split(self.config.batch_size):
             chunk = _take(batch, rows)
             motions, length = _checked(name, self.rows[name](chunk, run), chunk)
-            embeddings.append(self._comparable(self.matcher.embed_motions(motions, length)))
+            embeddings.append(self._embedded(name, motions, length))
             for witness, judge in witnesses.items():
                 seen[witness].append(np.asarray(judge(motions, length, chunk), dtype=np.float64))
             self.done += len(chunk)
@@ -200,6 +203,18 @@ class _Evaluation:
         back = torch.argsort(order)
         values = {witness: np.concatenate(parts)[back.numpy()] for witness, parts in seen.items()}
         return torch.cat(embeddings)[back].numpy(), values
+
+    def _embedded(self, name: str, motions: Tensor, length: Tensor) -> Tensor:
+        """[N, E]; where motions come back from run to run, as stored ones do, each distinct one is embedded once."""
+        if not hasattr(self.rows[name], "repeats"):
+            return self._comparable(self.matcher.embed_motions(motions, length))
+        parts = [motion[:frames].cpu().numpy() for motion, frames in zip(motions, length.tolist(), strict=True)]
+        keys = [(len(part), hashlib.sha256(part).digest()) for part in parts]
+        if new := {key: row for row, key in enumerate(keys) if key not in self.motions}:
+            rows = torch.tensor(list(new.values()), device=motions.device)
+            embedded = self._comparable(self.matcher.embed_motions(motions[rows], length[rows]))
+            self.motions |= dict(zip(new, embedded, strict=True))
+        return torch.stack([self.motions[key] for key in keys])
 
     def _comparable(self, embeddings: Tensor) -> Tensor:
         """TMR compares by angle: at unit length the distance ranks as its cosine does."""

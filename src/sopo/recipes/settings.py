@@ -166,3 +166,11 @@ class ChoicesConfig(Settings):
     held_out: Annotated[float, Range(0, 1, "[)")] = 0.2  # share of the captions whose answers measure it
     weigh_annotators: bool = True  # believe those less who guess; off: all alike
     seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class Plan(Settings):
+    """The run that `sopo profile` foretells."""
+
+    steps: Positive = 1000
+    price: Annotated[float, Range(0)] = 0.0  # of an hour of the machine, in any currency
