@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,14 @@ from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
 from sopo.generators.mld import MLD
 from sopo.generators.momask import MoMask
-from sopo.generators.settings import MDMConfig, MLDConfig, MoMaskConfig
+from sopo.generators.settings import (
+    MDMConfig,
+    MLDConfig,
+    MoMaskConfig,
+    MotionVAEConfig,
+    RVQVAEConfig,
+    TokenTransformerConfig,
+)
 from sopo.matching.tmr import PUBLISHED, TMR
 from sopo.randomness import numpy_rng
 from sopo.text.cache import CachedEncoder
@@ -26,7 +34,7 @@ from sopo.text.hashed import HashedWords, split_words
 LONGEST, FEATURES, BATCH = 196, 263, 64
 FAMILIES = ("mdm", "mld-star", "momask")
 # layers, width, feedforward, heads, places that the published code pads a text to (0: the longest text's)
-TEXT_MODELS = {
+TEXT_MODELS: dict[str, tuple[int, ...]] = {
     "mdm": (12, 512, 2048, 8, 77),  # CLIP ViT-B/32
     "momask": (12, 512, 2048, 8, 77),
     "mld-star": (24, 1024, 4096, 16, 0),  # sentence-T5-large
@@ -43,8 +51,10 @@ class TextModel(TextEncoder):
 
     places = 0  # that texts are padded to, which changes no vector
 
-    def __init__(self, name: str, out: int) -> None:
+    def __init__(self, name: str, out: int, tiny: bool = False) -> None:
         layers, width, feedforward, heads, places = TEXT_MODELS[name]
+        if tiny:
+            layers, feedforward = 1, 24
         layer = nn.TransformerEncoderLayer(width, heads, feedforward, 0.0, "gelu", batch_first=True)
         self.network = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False).eval().requires_grad_(False)
         self.words, self.name, self.width, self.causal = HashedWords(width), f"random-{name}", out, places > 0
@@ -54,6 +64,7 @@ class TextModel(TextEncoder):
         lines = [["<start>", *split_words(text), "<end>"] for text in texts]
         length = torch.tensor([len(line) for line in lines])
         tokens, mask = pad_tokens(self.words.vectors([word for line in lines for word in line]), length)
+        tokens = tokens.to(next(self.network.parameters()).dtype)
         tokens = nn.functional.pad(tokens, (0, 0, 0, max(0, self.places - tokens.shape[1])))
         ignore = nn.functional.pad(~mask, (0, tokens.shape[1] - mask.shape[1]), value=True)
         device = next(self.network.parameters()).device
@@ -68,23 +79,29 @@ class TextModel(TextEncoder):
         return TextEmbedding(out, mask, pooled)
 
 
-def generator(family: str, config: MDMConfig | MLDConfig | MoMaskConfig | None = None) -> Generator:
-    """One of FAMILIES; ``config``: other sizes. Its text model is ``TextModel`` behind the cache that all have."""
+def generator(family: str, tiny: bool = False) -> Generator:
+    """One of FAMILIES with random weights, its text model behind the cache that all have."""
+    small: dict[str, Any] = {"width": 16, "feedforward": 24, "layers": 1, "heads": 2} if tiny else {}
     made: Generator
     if family == "mdm":
-        made = MDM(config or MDMConfig())  # type: ignore[arg-type]
+        made = MDM(MDMConfig(**small, **({"diffusion_steps": 4} if tiny else {})))
     elif family == "mld-star":
-        made = MLD(config or MLDConfig(text_encoder="sentence-t5-large"))  # type: ignore[arg-type]
+        steps: dict[str, Any] = {"step_width": 8, "diffusion_steps": 8, "default_steps": 2} if tiny else {}
+        vae = MotionVAEConfig(**small, **({"latent_width": 6} if tiny else {}))
+        made = MLD(MLDConfig(vae, **small, **steps, text_encoder="sentence-t5-large"))
     else:
-        made = MoMask(config or MoMaskConfig())  # type: ignore[arg-type]
-    made.text = CachedEncoder(TextModel(family, made.text.width))
+        part, rest = TokenTransformerConfig(**small), TokenTransformerConfig(**small, drop_condition=0.2)
+        rvq = RVQVAEConfig(width=12, code_dim=6, codes=16, depth=1) if tiny else RVQVAEConfig()
+        made = MoMask(MoMaskConfig(rvq, part, rest, default_steps=3 if tiny else 10))
+    made.text = CachedEncoder(TextModel(family, made.text.width, tiny))
     return made.eval()
 
 
-def tmr() -> TMR:
+def tmr(tiny: bool = False) -> TMR:
     """TMR as published, likewise."""
-    made = TMR(PUBLISHED["tmr-humanml3d"])
-    made.embedder = CachedEncoder(TextModel("tmr", made.embedder.width))
+    small: dict[str, Any] = {"width": 16, "feedforward": 24, "layers": 1, "heads": 2} if tiny else {}
+    made = TMR(replace(PUBLISHED["tmr-humanml3d"], **small))
+    made.embedder = CachedEncoder(TextModel("tmr", made.embedder.width, tiny))
     return made.eval()
 
 
@@ -103,7 +120,7 @@ def typical_batch(size: int, seed: int) -> Batch:
     nearest = lengths[np.abs(lengths.mean(1) - humanml3d_lengths(100_000, seed).mean()).argmin()]
     chosen = np.resize(nearest[((np.arange(min(size, BATCH)) + 0.5) * BATCH / min(size, BATCH)).astype(int)], size)
     rng = numpy_rng(seed, "motions")
-    motion = torch.from_numpy(rng.standard_normal((size, int(chosen.max()), FEATURES), dtype=np.float32))
+    motion = torch.from_numpy(rng.standard_normal((size, int(chosen.max()), FEATURES))).to(torch.get_default_dtype())
     captions = as_captions([TEMPLATES[i % len(TEMPLATES)].format(i) for i in range(size)])
     batch = Batch(motion, torch.from_numpy(chosen.astype(np.int64)), captions, tuple(map(str, range(size))))
     return replace(batch, motion=motion * batch.mask[..., None])

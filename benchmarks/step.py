@@ -16,23 +16,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from plain_step import plain_step
-from published_sizes import FAMILIES, generator, tmr, typical_batch, uncached
+from published_sizes import FAMILIES, LONGEST, generator, tmr, typical_batch, uncached
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sopo.generators.generator import Generator
+from sopo.nn.cheaper import cheaper
 from sopo.preference.objective import PreferenceObjective
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.recipes.presets import PRESETS
 from sopo.rewards.learned import TMRReward
+from sopo.text.cache import CachedEncoder
 
 SIDES = ("plain", "ours")
+ROLLOUTS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "compiled": {"rollout_compile": True},
+    "bf16": {"rollout_precision": "bf16"},
+}
 BATCH = {"mdm": 2, "mld-star": 8, "momask": 8}  # captions: what takes minutes on a CPU
 MATRIX = 2048
 
@@ -40,8 +49,7 @@ MATRIX = 2048
 def objective_of(policy: Generator, reward: TMRReward, steps: int = 0, **changes: Any) -> PreferenceObjective:
     """SoPo by the ``paper`` preset; steps: of a rollout (0: as published)."""
     preset = PRESETS["paper"]
-    rollout = preset["rollout"].__class__(preset["rollout"].sampler, steps, preset["rollout"].guidance)
-    config = PreferenceConfig(**preset | {"rollout": rollout} | changes)
+    config = PreferenceConfig(**preset | {"rollout": replace(preset["rollout"], steps=steps)} | changes)
     return PreferenceObjective(policy, reward, config, tau=float(config.tau))
 
 
@@ -105,24 +113,30 @@ def counter() -> FlopCounterMode:
     )
 
 
-def measure(side: str, family: str, size: int, steps: int, seed: int, out: Path) -> None:
+def measure(side: str, family: str, size: int, steps: int, seed: int, rollout: str, out: Path) -> None:
     """One side of one family on the CPU; writes what it found to ``out``."""
     torch.manual_seed(seed)
-    objective = objective_of(generator(family), TMRReward(tmr()), steps)
+    objective = objective_of(generator(family), TMRReward(tmr()), steps, **ROLLOUTS[rollout])
     unlike(objective)
     batch = typical_batch(size, seed)
+    if side == "ours" and rollout == "compiled":  # once a run
+        policy, few = objective.policy, replace(objective.config.rollout, steps=1)
+        with cheaper(policy, "no", True), torch.no_grad():
+            policy.sample(policy.embed(batch.captions[:1]).repeat(size), batch.length, LONGEST, Draws(0, size), few, 4)
+        policy.text = CachedEncoder(policy.text.encoder)  # type: ignore[attr-defined]
     step = step_of(side, objective, family, batch, seed)
     rest = _most_memory()
-    with counter() as count:
-
-        def work() -> float:
-            loss = step()
-            loss.backward()
-            return loss.item()
-
-        seconds, loss = timed(work, torch.device("cpu"))
-    found = {"seconds": seconds, "loss": loss, "memory": _most_memory() - rest, "work": count.get_total_flops()}
+    with counter() if rollout != "compiled" else nullcontext() as count:  # which would count in the compiler's place
+        seconds, loss = timed(lambda: _loss_and_gradient(step), torch.device("cpu"))
+    work = count.get_total_flops() if count else 0
+    found = {"seconds": seconds, "loss": loss, "memory": _most_memory() - rest, "work": work}
     torch.save({"found": found, "gradient": gradient(objective.policy), "length": batch.length}, out)
+
+
+def _loss_and_gradient(step: Callable[[], Tensor]) -> float:
+    loss = step()
+    loss.backward()
+    return loss.item()
 
 
 def _most_memory() -> int:
@@ -135,37 +149,46 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--batch", type=int, default=0, help="captions (0: what takes minutes)")
     parser.add_argument("--steps", type=int, default=0, help="of a rollout (0: as published)")
+    how = "how our side draws its candidates, one after another"
+    parser.add_argument("--rollouts", nargs="+", choices=ROLLOUTS, default=["float32"], help=how)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)  # what this program calls itself with
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
-        measure(given.side, given.families[0], given.batch, given.steps, given.seed, given.out)
+        measure(given.side, given.families[0], given.batch, given.steps, given.seed, given.rollouts[0], given.out)
         return
     peak = matrix_peak(torch.device("cpu"))
     print(f"{torch.get_num_threads()} threads, a product of {MATRIX} x {MATRIX}: {peak / 1e9:.0f} GFLOP/s", flush=True)
-    ratios = {}
+    ratios: dict[str, list[str]] = {rollout: [] for rollout in given.rollouts}
     for family in given.families:
-        size, sides = given.batch or BATCH[family], {}
-        for side in SIDES:
-            with tempfile.TemporaryDirectory() as folder:
-                out = Path(folder) / "found.pt"
-                words = ["--side", side, "--families", family, "--batch", size, "--steps", given.steps]
-                words += ["--seed", given.seed, "--out", out]
-                subprocess.run([sys.executable, __file__, *map(str, words)], check=True)
-                sides[side] = torch.load(out)
-            found = sides[side]["found"]
-            print(
-                f"{family}, {size} captions of {sides[side]['length'].float().mean():.0f} frames, {side}:"
-                f" {found['seconds']:.1f} s, {found['memory'] / 2**20:.0f} MiB, {found['work'] / 1e12:.2f} TFLOP,"
-                f" {found['work'] / found['seconds'] / peak:.0%} of the peak, loss {found['loss']:.6f}",
-                flush=True,
-            )
-        plain, ours = sides["plain"], sides["ours"]
-        apart = (plain["gradient"] - ours["gradient"]).abs().max() / plain["gradient"].abs().max()
-        print(f"{family}: gradients differ by {apart:.1e} of the largest", flush=True)
-        ratios[family] = plain["found"]["seconds"] / ours["found"]["seconds"]
-    print("ratios: " + " ".join(f"{family}={ratio:.1f}" for family, ratio in ratios.items()))
+        plain = _apart("plain", family, "float32", given, peak)
+        for rollout in given.rollouts:
+            ours = _apart("ours", family, rollout, given, peak)
+            apart = (plain["gradient"] - ours["gradient"]).abs().max() / plain["gradient"].abs().max()
+            print(f"{family}: gradients differ by {apart:.1e} of the largest", flush=True)
+            ratios[rollout].append(f"{family}={plain['found']['seconds'] / ours['found']['seconds']:.1f}")
+    for rollout, each in ratios.items():
+        print(f"{'' if rollout == 'float32' else rollout + ' '}ratios: {' '.join(each)}")
+
+
+def _apart(side: str, family: str, rollout: str, given: argparse.Namespace, peak: float) -> dict[str, Any]:
+    """``measure`` in a process of its own; says what it found."""
+    size = given.batch or BATCH[family]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "found.pt"
+        words = ["--side", side, "--families", family, "--batch", size, "--steps", given.steps, "--seed", given.seed]
+        subprocess.run([sys.executable, __file__, *map(str, [*words, "--rollouts", rollout, "--out", out])], check=True)
+        found: dict[str, Any] = torch.load(out)
+    seconds, memory, work, loss = (found["found"][name] for name in ("seconds", "memory", "work", "loss"))
+    done = f"{work / 1e12:.2f} TFLOP, {work / seconds / peak:.0%} of the peak, " if work else ""
+    name = side if rollout == "float32" else f"{side}, {rollout}"
+    print(
+        f"{family}, {size} captions of {found['length'].float().mean():.0f} frames, {name}:"
+        f" {seconds:.1f} s, {memory / 2**20:.0f} MiB, {done}loss {loss:.6f}",
+        flush=True,
+    )
+    return found
 
 
 if __name__ == "__main__":
