@@ -74,3 +74,14 @@ def test_a_truncated_file_is_computed_anew(tmp_path: Path, keep: float, caplog: 
     cached.prepare(TEXTS)
     assert len(encoder.asked) == 3
     assert same(CachedEncoder(Counting(), tmp_path).encode(TEXTS), encoder.inner.encode(TEXTS))
+
+
+def test_what_is_kept_is_never_of_a_lower_precision() -> None:
+    class Layer(Counting):
+        def encode(self, texts: Sequence[str]) -> TextEmbedding:
+            out = super().encode(texts)
+            return TextEmbedding(out.tokens @ torch.eye(8) / 3, out.mask, out.pooled @ torch.eye(8) / 3)
+
+    exact = CachedEncoder(Layer()).encode(TEXTS)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert same(CachedEncoder(Layer()).encode(TEXTS), exact)

@@ -34,7 +34,20 @@ def cheaper(module: nn.Module, precision: Precision, compile: bool) -> Iterator[
             undo.enter_context(torch.autocast(device, torch.bfloat16))
         if compile:
             undo.enter_context(_with_compiled_stacks(module))
+        if compile or precision == "bf16":  # torch's fused layer is closed to the compiler, and mixes up types
+            undo.enter_context(unfused())
         yield
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Without torch's fused attention layers, which it takes where no gradient is asked for."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def require_bf16(device: str) -> None:
@@ -50,8 +63,6 @@ def require_bf16(device: str) -> None:
 def _with_compiled_stacks(module: nn.Module) -> Iterator[None]:
     """Lengths differ from batch to batch, so the number of rows and places is left open: one graph serves them all."""
     stacks = [part for part in module.modules() if isinstance(part, STACKS)]
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # torch's own fused layer is closed to the compiler
     for stack in stacks:
         if stack not in _compiled:
             _compiled[stack] = torch.compile(type(stack).forward, dynamic=True)
@@ -59,6 +70,5 @@ def _with_compiled_stacks(module: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
         for stack in stacks:
             del stack.forward

@@ -62,8 +62,9 @@ def draw_candidates(
     embed: their places in the reward's embedding too, which the proximity of Sec. 4.3 is measured in.
     precision, compile: of the network that draws them (``cheaper``).
     """
+    condition = policy.embed(batch.captions)
     with cheaper(policy, precision, compile):
-        x = policy.sample(policy.embed(batch.captions), batch.length, batch.motion.shape[1], draws, sampling, K)
+        x = policy.sample(condition, batch.length, batch.motion.shape[1], draws, sampling, K)
     return score_candidates(policy, reward, x, batch, K, embed)
 
 

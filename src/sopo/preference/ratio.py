@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sopo.generators.generator import Generator
+from sopo.nn.cheaper import unfused
 from sopo.text.encoder import TextEmbedding
 
 
@@ -20,17 +19,6 @@ def log_ratio(
 
     One draw (step and noise, or token mask) serves both models, so h is exactly 0 where they are equal.
     """
-    with torch.no_grad(), _same_kernels():
+    with torch.no_grad(), unfused():  # a fused layer rounds unlike the policy's pass with a gradient
         nll_reference = reference.nll(x, length, condition, draw)
     return nll_reference - policy.nll(x, length, condition, draw), nll_reference
-
-
-@contextmanager
-def _same_kernels() -> Iterator[None]:
-    """Without a gradient torch fuses attention layers, which rounds unlike the policy's pass with one."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)

@@ -63,7 +63,8 @@ class CachedEncoder(TextEncoder):
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._entries}
         for start in range(0, len(missing), CHUNK):
             part = dict(list(missing.items())[start : start + CHUNK])
-            out = self.encoder.encode(list(part.values()))
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):  # it outlives what asks
+                out = self.encoder.encode(list(part.values()))
             for row, key in enumerate(part):
                 self._entries[key] = (out.tokens[row][out.mask[row]].cpu(), out.pooled[row].cpu())
         return keys
