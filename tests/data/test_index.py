@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import sopo.data.dataset as dataset_module
 import sopo.data.index as index_module
 from sopo.data.dataset import MotionDataset
-from sopo.data.index import INDEX
+from sopo.data.index import INDEX, write_index
 from sopo.data.layout import MotionFolder
 from sopo.errors import UserError
 
@@ -79,3 +80,10 @@ def test_motions_that_do_not_fit_into_memory_are_read_each_time(root: Path, monk
     np.save(root / "new_joint_vecs/b.npy", np.ones((40, 263), dtype=np.float32))
     with pytest.raises(UserError, match=r"b\.npy: was longer when the data set was opened"):
         dataset.batch([0, 2], np.random.default_rng(0))
+
+
+def test_a_folder_can_be_indexed_before_it_is_opened(root: Path) -> None:
+    write_index(root, ["a", "b", "c"])
+    known = (root / INDEX).read_text()
+    opened(root)
+    assert json.loads(known).keys() == json.loads((root / INDEX).read_text()).keys() and len(json.loads(known)) == 6

@@ -19,6 +19,7 @@ from sopo.corpus.compose import compose
 from sopo.corpus.program import Program, sample_program
 from sopo.corpus.settings import CorpusConfig
 from sopo.data.captions import CaptionLine
+from sopo.data.index import write_index
 from sopo.data.layout import staged_folder, write_clip, write_metadata, write_split
 from sopo.data.statistics import write_folder_statistics
 from sopo.motion.encode import features_of_placed, place, uniform_skeleton
@@ -120,6 +121,7 @@ def make_corpus(
         write_metadata(staging, entries)
         settings = json.dumps(dataclasses.asdict(config), indent=1)
         (staging / "corpus_config.json").write_text(settings + "\n", encoding="utf-8")
+        write_index(staging, [name for names in keys.values() for name in names])
 
 
 def _all(jobs: list[Job], workers: int) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sopo.data.index import write_index
 from sopo.data.layout import TEXTS
 from sopo.data.official.amass import Load, Motions, subset_of_key
 from sopo.data.official.clips import Cut, Maker, by_motion
@@ -143,6 +144,7 @@ def _finish(plan: Plan, folder: Unfinished, ids: Sequence[str], missing: Missing
         folder.write(f"{name}.txt", "".join(f"{key}\n" for key in keys).encode())
     counted = [key for key in ids if key not in plan.outside_statistics]
     write_folder_statistics(folder.root, counted, plan.skeleton)
+    write_index(folder.root, ids)
     compared = compare(folder.root, plan.reference, not missing) if plan.reference else Comparison()
     counts = ", ".join(f"{len(keys)} {name}" for name, keys in lists.items() if name != "all")
     lines = [f"{len(ids)} of {len(plan.lists['all'])} motions ({counts})"]
