@@ -14,15 +14,16 @@ from sopo.recipes import tune as recipe
 from sopo.recipes.align import align
 from sopo.recipes.bench import bench
 from sopo.recipes.bench_grid import Models
+from sopo.recipes.figure1 import figure1
 from sopo.recipes.presets import LOOP_STABLE, PRESETS
-from sopo.recipes.settings import BenchConfig, MineConfig, TuneConfig
+from sopo.recipes.settings import BenchConfig, FigureConfig, MineConfig, TuneConfig
 from sopo.recipes.tune import candidates, choose, tune
 from sopo.recipes.tuning import TUNINGS
 from sopo.reports.results import Stat
 
 ROLLOUT = Sampling("ddim", 1, 1.0)
 SMALL = {"steps": 2, "mining": MineConfig(K=2, captions=12, sampling=ROLLOUT), "sampling": ROLLOUT}
-CONFIG = TuneConfig(**SMALL, runs=2, settings=2, rows=("sft", "modipo-T", "reward-gradient", "sopo"))
+CONFIG = TuneConfig(**SMALL, runs=2, settings=2, rows=("sft", "modipo-T", "sopo"))
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
         tune(tmp_path / "tune", models, CONFIG, data_with_val)
     monkeypatch.setattr(bench_grid, "align", lambda *arguments: stopping(*arguments, stop_at=99))
     tune(tmp_path / "tune", models, CONFIG, data_with_val)
-    assert len(trained) == len(set(trained)) == 8
+    assert len(trained) == len(set(trained)) == 6
     record = json.loads((tmp_path / "tune" / "tuned.json").read_text())
     [made] = record["generators"]
     assert list(made["chosen"]) == list(CONFIG.rows) and record["split"] == "val"
@@ -92,6 +93,9 @@ def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
     rates = {row["name"]: row["learning_rate"] for row in settings}
     assert rates == {name: made["tried"][name][chosen]["learning_rate"] for name, chosen in made["chosen"].items()}
     assert recipe.RULE in (tmp_path / "table" / "table1.md").read_text()
+    drawn = FigureConfig(**SMALL, seeds=(1,), captions=1)
+    trained.clear()
+    assert len(figure1(tmp_path / "table", models, drawn, data_with_val, tuned)) == 1 and not trained
     with pytest.raises(UserError, match=r"another steps \(2, now 3\)"):
         bench("table1", tmp_path / "x", models, BenchConfig(**SMALL | {"steps": 3}), data_with_val, tuned)
     (tmp_path / "none.json").write_text("{}")

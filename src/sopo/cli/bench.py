@@ -28,6 +28,11 @@ def _add_guo(parser: Parser) -> None:
     parser.add_argument("--reward_guo", type=str, default=None, help="another Guo matcher, for MoDiPO-G")
 
 
+def _add_tuned(parser: Parser) -> None:
+    help = "tuned.json of `sopo bench tune`: every method at its best"
+    parser.add_argument("--tuned", type=Path, default=None, help=help)
+
+
 def _models(flags: Namespace) -> Models:
     from sopo.recipes.bench_grid import Models
 
@@ -39,9 +44,7 @@ def _table(name: str, kind: type[BenchConfig] = BenchConfig) -> Verb:
         _add_models(parser, f"runs/{name}", f"{name}.md, .json and .png")
         if name == "table1":
             _add_guo(parser)
-            parser.add_argument(
-                "--tuned", type=Path, default=None, help="tuned.json of `sopo bench tune`: every method at its best"
-            )
+            _add_tuned(parser)
         add_config(parser, kind)
 
     def run(flags: Namespace) -> None:
@@ -75,13 +78,14 @@ def _run_tune(flags: Namespace) -> None:
 
 def _prepare_figure(parser: Parser) -> None:
     _add_models(parser, "runs/table1", "figure1/; that of a finished `sopo bench table1` saves the training")
+    _add_tuned(parser)
     add_config(parser, FigureConfig)
 
 
 def _run_figure(flags: Namespace) -> None:
     from sopo.recipes.figure1 import figure1
 
-    for path in figure1(flags.out, _models(flags), config_from(flags, FigureConfig), flags.data):
+    for path in figure1(flags.out, _models(flags), config_from(flags, FigureConfig), flags.data, flags.tuned):
         print(path)
 
 

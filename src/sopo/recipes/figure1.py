@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sopo.data.dataset import MotionDataset
+from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
 from sopo.randomness import numpy_rng
 from sopo.recipes.bench import stable_row
@@ -15,20 +16,31 @@ from sopo.recipes.evaluate import rule_witness
 from sopo.recipes.jobs import run_jobs
 from sopo.recipes.settings import FigureConfig
 from sopo.recipes.sources import Drawing, generator_source
+from sopo.recipes.tune import Choices
 from sopo.viewer.strip import draw_strips
 
+METHOD = "sopo"
 
-def figure1(out: Path, models: Models, config: FigureConfig, data: Path | None = None) -> list[Path]:
+
+def figure1(
+    out: Path, models: Models, config: FigureConfig, data: Path | None = None, tuned: Path | None = None
+) -> list[Path]:
     """Write ``out/figure1/GENERATOR-N.png``, one for each of ``config.captions`` captions of the test split.
 
     Captions are drawn at random by the first seed, not chosen; all motions of one start from the same noise. The cells
-    are those of ``sopo bench table1`` in the same ``out``: what is trained there is not trained again.
+    are those of ``sopo bench table1`` in the same ``out``, tuned or not: what is trained there is not trained again.
     """
     check_independent(models)
+    choices = None if tuned is None else Choices(tuned)
     data = data or made_corpus(out / "data", config.corpus)
     written: list[Path] = []
     for label, (kind, folder) in labelled(models.generators).items():
-        setting = stable_row(kind, models.reward, "sopo")
+        setting = stable_row(kind, models.reward, METHOD)
+        if choices is not None:
+            rows = {row.name: row for row in choices.settings(folder, models, config.steps)}
+            if METHOD not in rows:
+                raise UserError(f"{tuned}: {METHOD} was not tuned there; it has {', '.join(rows)}")
+            setting = rows[METHOD]
         grid = Grid(label, folder, out / slug(label), data, [setting], models, config)
         run_jobs([job for job in grid.jobs() if job.kind == "training"])
         trained = {f"after, seed {seed}": grid.cell(setting.name, seed) for seed in config.seeds}
