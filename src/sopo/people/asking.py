@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from sopo.errors import UserError
 from sopo.people.answers import ask_route, page_routes, text_of
+from sopo.people.store import Question
 from sopo.people.study import Study
 from sopo.settings import shown
 from sopo.viewer.page import body
@@ -25,8 +26,7 @@ def application(study: Study) -> ASGIApp:
     """``/begin``, ``/answer`` and ``/undo``, each answered by what comes next; and the page."""
     store, skeleton = study.store, body(study.skeleton)
 
-    def next_question(name: str) -> dict[str, Any]:
-        question = store.ask(name)
+    def told(name: str, question: Question | None) -> dict[str, Any]:
         asked: dict[str, Any] | None = None
         if question is not None:
             motions = dict(zip(("Left", "Right"), map(study.drawable, question.motions), strict=True))
@@ -34,7 +34,8 @@ def application(study: Study) -> ASGIApp:
         return {"name": name, "question": asked, "progress": dataclasses.asdict(store.progress(name))}
 
     def begin(request: dict[str, Any]) -> dict[str, Any]:
-        return {**next_question(_name(study, request)), "skeleton": skeleton}
+        name = _name(study, request)
+        return {**told(name, store.ask(name)), "skeleton": skeleton}
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         name, question, seconds = _name(study, request), request.get("question"), request.get("seconds")
@@ -42,12 +43,14 @@ def application(study: Study) -> ASGIApp:
             raise UserError(f"the question is {shown(question)}: must be its number")
         if not isinstance(seconds, int | float) or not abs(seconds) <= LONGEST_S:
             raise UserError(f"seconds is {shown(seconds)}: must be a number")
-        store.answer(name, question, text_of(request, "answer"), float(seconds))
-        return next_question(name)
+        with store.change():  # one wait for the disk
+            store.answer(name, question, text_of(request, "answer"), float(seconds))
+            following = store.ask(name)
+        return told(name, following)
 
     def undo(request: dict[str, Any]) -> dict[str, Any]:
         name = _name(study, request)
-        return {"undone": store.undo(name), **next_question(name)}
+        return {"undone": store.undo(name), **told(name, store.ask(name))}
 
     jobs = {"/begin": begin, "/answer": answer, "/undo": undo}
     routes = [ask_route(path, job) for path, job in jobs.items()]

@@ -123,9 +123,12 @@ class Store:
         self._db.close()
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, on the disk at its end."""
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on the disk at its end; changes made inside it are part of it."""
         with self._lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -147,7 +150,7 @@ class Store:
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Remember values, JSON each."""
-        with self._change() as db:
+        with self.change() as db:
             told = [(name, json.dumps(value)) for name, value in values.items()]
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", told)
 
@@ -160,7 +163,7 @@ class Store:
 
     def add_pairs(self, pairs: Iterable[Pair], first: int) -> None:
         """Pairs number ``first`` and on: all of them, or none."""
-        with self._change() as db:
+        with self.change() as db:
             for number, pair in enumerate(pairs, start=first):
                 _insert_pair(db, pair, number)
 
@@ -181,13 +184,13 @@ class Store:
         name = " ".join(unicodedata.normalize("NFC", name).split())
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise UserError(f"the name is {shown(name)}: give 1 to {LONGEST_NAME} characters")
-        with self._change() as db:
+        with self.change() as db:
             db.execute("INSERT OR IGNORE INTO annotators VALUES (?)", (name,))
             return str(db.execute("SELECT name FROM annotators WHERE name = ?", (name,)).fetchone()[0])
 
     def ask(self, name: str) -> Question | None:
         """What ``name`` has been asked and has not answered, else something new; None if there is nothing more."""
-        with self._change() as db:
+        with self.change() as db:
             if not (rows := db.execute(OPEN_QUESTION, (name,)).fetchall()):
                 if (new := self._choose(db, name)) is None:
                     return None
@@ -224,7 +227,7 @@ class Store:
         """
         if said not in SAID:
             raise UserError(f"the answer is {shown(said)}: must be one of {', '.join(SAID)}")
-        with self._change() as db:
+        with self.change() as db:
             row = db.execute("SELECT * FROM questions WHERE id = ? AND annotator = ?", (question, name)).fetchone()
             if row is None:
                 raise UserError(f"question {question} was not asked of {name}: load the page again")
@@ -236,7 +239,7 @@ class Store:
 
     def undo(self, name: str) -> bool:
         """Take back the last answer of ``name``, who is asked it again; whether there was one."""
-        with self._change() as db:
+        with self.change() as db:
             row = db.execute(LAST_ANSWER, (name,)).fetchone()
             if row is None:
                 return False
@@ -254,7 +257,7 @@ class Store:
 
     def record(self, given: Iterable[Given]) -> None:
         """Pairs with their answers in one, for what was not asked here; all of them or none."""
-        with self._change() as db:
+        with self.change() as db:
             for name, pair, preferred, kind in given:
                 db.execute("INSERT OR IGNORE INTO annotators VALUES (?)", (name,))
                 row, now = _insert_pair(db, pair), time.time()
