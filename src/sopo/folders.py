@@ -14,29 +14,46 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 FILES = [f"{folder}{name}" for folder in ("", "*/") for name in (CONFIG_FILE, WEIGHTS_FILE)]  # of a model and its parts
 CHECKPOINTS = Path(__file__).parent / "checkpoints"  # what `make checkpoints` trained, in the package
+PAIRS_FILE = "pairs.parquet"  # of a data set of pairs on the hub
 MAX_CONFIG = 1 << 20  # bytes
-HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+HUB_NAME = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 
 def local_folder(name: str | Path) -> Path:
     """A folder as it is; ``shipped/NAME``, the package's own; ``org/name``, from the Hugging Face hub or its cache.
 
-    A name whose first part is a folder here is a path, mistyped or not: no network is asked. Raises UserError if
-    nothing of that name is shipped, or the hub does not answer or has no such model.
+    ``org/name@revision`` is that of a branch, a tag or a commit. A name whose first part is a folder here is a path,
+    mistyped or not: no network is asked. Raises UserError if nothing of that name is shipped, or the hub does not
+    answer or has no such model.
     """
     folder = Path(name)
-    if folder.exists() or not HUB_NAME.fullmatch(str(name)) or Path(folder.parts[0]).exists():
+    if not is_hub_name(name):
         return folder
-    if folder.parts[0] == "shipped":
-        return shipped(folder.name)
+    return shipped(folder.name) if folder.parts[0] == "shipped" else _snapshot(str(name), FILES, "model")
+
+
+def local_pairs(name: str | Path) -> Path:
+    """A file of pairs as it is; ``org/name`` or ``org/name@revision``, a data set of the hub that `sopo push` made."""
+    return _snapshot(str(name), [PAIRS_FILE], "dataset") / PAIRS_FILE if is_hub_name(name) else Path(name)
+
+
+def is_hub_name(name: str | Path) -> bool:
+    """Whether it names what is on the hub (or shipped), and no path here."""
+    path = Path(name)
+    return not path.exists() and bool(HUB_NAME.fullmatch(str(name))) and not Path(path.parts[0]).exists()
+
+
+def _snapshot(name: str, files: list[str], what: str) -> Path:
     from huggingface_hub import snapshot_download  # takes a while to import, and is rarely needed
 
+    found = HUB_NAME.fullmatch(name)
+    assert found
     try:
-        return Path(snapshot_download(str(name), allow_patterns=FILES))
+        return Path(snapshot_download(found["name"], revision=found["revision"], repo_type=what, allow_patterns=files))
     # Its errors are of many libraries.
     except Exception as error:
         why = f"the Hugging Face hub does not give it ({reason(error)})"
-        raise UserError(f"{name}: no such folder, and {why}") from error
+        raise UserError(f"{name}: no such {'folder' if what == 'model' else 'file'}, and {why}") from error
 
 
 def shipped(name: str, checkpoints: Path = CHECKPOINTS) -> Path:

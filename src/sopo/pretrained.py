@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from sopo.cards import write_card
 from sopo.errors import UserError
 from sopo.folders import CONFIG_FILE, WEIGHTS_FILE, local_folder, read_config
 from sopo.settings import Settings, settings_from, shown
@@ -35,10 +37,11 @@ class Pretrained(nn.Module):
 
     Config: ClassVar[type[Settings]]
     kind: ClassVar[str]
+    loader: ClassVar[str] = ""  # the function of ``sopo`` that loads it; empty where from_pretrained does
     config: Any
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write config.json and model.safetensors into ``folder``, all or nothing."""
+        """Write config.json and model.safetensors into ``folder``, all or nothing, and then the model card."""
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -50,7 +53,40 @@ class Pretrained(nn.Module):
         for name in (WEIGHTS_FILE, CONFIG_FILE):
             (staging / name).replace(folder / name)
         shutil.rmtree(staging)
+        self.write_card(folder)
         return folder
+
+    def write_card(self, folder: Path, made: Mapping[str, Any] | None = None) -> None:
+        """The model card, README.md, of ``folder``, where this model was saved (``sopo.cards``).
+
+        made: setting -> value, of the run that made it; None where that is not known.
+        """
+        about = (sys.modules[type(self).__module__].__doc__ or self.kind).strip().partition("\n\n")[0]
+        size = sum(parameter.numel() for parameter in self.parameters())
+        features = getattr(self.config, "features", None)
+        body = f", motions of {features} features a frame" if features else ""
+        facts = f"Kind `{self.kind}`, {size:,} parameters{body}; `config.json` has every setting."
+        write_card(folder, self.kind, f"{about}\n\n{facts}", self.how_to_load(folder.name), made)
+
+    def how_to_load(self, name: str) -> str:
+        """Markdown: the code that loads this model from a folder or a hub name."""
+        code = _code(type(self)).get("class")
+        if self.loader:
+            source = f"{code}@{name}" if code else name
+            lines = ["import sopo", "", f'model = sopo.{self.loader}("{source}")']
+        else:
+            module, kind = type(self).__module__, type(self).__qualname__
+            lines = [f"from {module} import {kind}", "", f'model = {kind}.from_pretrained("{name}")']
+        needs = f"The code of `{code}` is its user's own. " if code else ""
+        return "\n".join(
+            [
+                "```python",
+                *lines,
+                "```",
+                "",
+                f"{needs}The folder, or its name on the hub: `ORG/NAME`, `ORG/NAME@REVISION`.",
+            ]
+        )
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:

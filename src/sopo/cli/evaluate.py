@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from sopo.cards import CARD
 from sopo.cli.parser import GENERATOR, REWARD, Parser, Verb, add_config, config_from
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
@@ -42,6 +43,9 @@ def _prepare(parser: Parser) -> None:
         help="JSON file for the table, each run's values, and what they were measured with",
     )
     parser.add_argument(
+        "--card", type=bool, default=False, help="put the table into the model card of each folder of --generator"
+    )
+    parser.add_argument(
         "--compare",
         type=str,
         nargs=2,
@@ -63,6 +67,7 @@ def _run(flags: Namespace) -> None:
     from sopo.recipes.compare import evaluation_record
     from sopo.recipes.evaluate import measure_systems
     from sopo.recipes.fingerprints import reward_hash
+    from sopo.recipes.measured import add_measured, folders_with_cards
     from sopo.recipes.record import write_json
     from sopo.reports.published import published_figures
     from sopo.reports.tables import as_json, print_table
@@ -70,6 +75,7 @@ def _run(flags: Namespace) -> None:
     protocol, sampling = config_from(flags, ProtocolConfig), config_from(flags, Sampling, "sampling")
     generators, motions = ({str(path): path for path in given} for given in (flags.generator, flags.motions))
     where = (flags.data, flags.split, flags.evaluator, sampling, protocol)
+    cards = folders_with_cards(flags.generator) if flags.card else {}
     table = measure_systems(generators, motions, *where, flags.motions_are, flags.best_of, flags.reward)
     print_table(table, base=next(iter([*generators, *motions])))
     published = {}
@@ -78,6 +84,9 @@ def _run(flags: Namespace) -> None:
         figures = published_figures(flags.published)
         print_table(figures)
         published = {"published": as_json(figures)}
+    for name, folder in cards.items():
+        told = add_measured(folder, name, table, flags.data, flags.evaluator, sampling, protocol, flags.split)
+        print(f"{folder / CARD}: {'tells it' if told else 'is none of ours, and left as it is'}")
     if flags.out:
         chosen = {"best_of": {"count": flags.best_of, "reward": reward_hash(flags.reward)}} if flags.reward else {}
         write_json(flags.out, evaluation_record(table, flags.generator, flags.motions, *where) | published | chosen)

@@ -69,6 +69,7 @@ VERBS: Verbs = {
         ),
         "evaluator": Entry("train:EVALUATOR", "train the Guo et al. evaluator"),
     },
+    "push": Entry("push:PUSH", "send a model or mined pairs to the Hugging Face hub, with their card"),
     "check-generator": Entry(
         "check_generator:CHECK_GENERATOR", "say which promises of the contract your own generator keeps"
     ),

@@ -53,6 +53,7 @@ class Generator(Pretrained):
     normalizer: Normalizer
     text: TextEncoder
     name: str = ""
+    loader: ClassVar[str] = "load_generator"
     padding: ClassVar[int] = 0  # of x, behind the places that a motion fills
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -33,7 +33,7 @@ class GuoMatcher(Matcher):
     The word vectors are read on first use.
     """
 
-    Config, kind = GuoConfig, "guo"
+    Config, kind, loader = GuoConfig, "guo", "load_evaluator"
     config: GuoConfig
 
     def __init__(self, config: GuoConfig) -> None:

@@ -30,7 +30,7 @@ class TMR(Matcher):
     State-dict names are the published ones (``motion_encoder.*``, ``text_encoder.*``, ``motion_decoder.*``).
     """
 
-    Config, kind = TMRConfig, "tmr"
+    Config, kind, loader = TMRConfig, "tmr", "load_reward"
     config: TMRConfig
 
     def __init__(self, config: TMRConfig) -> None:

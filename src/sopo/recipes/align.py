@@ -14,6 +14,7 @@ import torch
 from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.errors import UserError
+from sopo.folders import local_pairs
 from sopo.generators.generator import Generator
 from sopo.nn.lora import add_adapters, merge_adapters
 from sopo.nn.settings import LoRAConfig
@@ -184,7 +185,7 @@ def prepare(
         spent = 2 * len(chosen) / a_pass
         settings |= {"pairs": str(pairs), "labels": {"answers": chosen.answers, "pairs": len(chosen)}}
     else:
-        store = PairStore(pairs)
+        store = PairStore(local_pairs(pairs))
         store.check({"generator": model_hash(generator), "data": data_hash(dataset.root, dataset.split)})
         batches = pair_batches(dataset, store, loop)
         mined = store.rankings(policy, ranking=method.ranking is not None)

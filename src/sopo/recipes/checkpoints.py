@@ -13,12 +13,13 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from sopo.cards import LICENCE, LOAD, set_parts
 from sopo.corpus.settings import CorpusConfig
-from sopo.folders import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE
+from sopo.folders import CHECKPOINTS, CONFIG_FILE, WEIGHTS_FILE, read_kind
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes import presets
 from sopo.recipes.align import align
-from sopo.recipes.build import load_generator
+from sopo.recipes.build import load_generator, load_matcher
 from sopo.recipes.corpus import made_corpus
 from sopo.recipes.presets import ALIGNMENT_CORPUS, RAW_CORPUS
 from sopo.recipes.pretrain import (
@@ -68,6 +69,16 @@ def ship(source: Path, out: Path, half: bool) -> None:
         tensors = {name: value.half() if name in parameters else value for name, value in tensors.items()}
     save_file(tensors, out / WEIGHTS_FILE)
     (out / CONFIG_FILE).write_text((source / CONFIG_FILE).read_text())
+    write_shipped_card(out)
+
+
+def write_shipped_card(folder: Path) -> None:
+    """The card of a shipped model; its weights are ours, and so is their licence."""
+    kind = read_kind(folder)
+    model = load_generator(folder) if kind in GENERATORS else load_matcher(folder)
+    model.write_card(folder, {"by": "`make checkpoints` (`sopo.recipes.checkpoints`)", "data": "the procedural corpus"})
+    licence = "MIT. Nothing but the procedural corpus, which is ours, went into it."
+    set_parts(folder, {LICENCE: licence, LOAD: model.how_to_load(f"shipped/{folder.name}")}, {"license": "mit"})
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sopo.cards import LICENCE, set_parts
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.generators.length_estimator import FOLDER
@@ -48,7 +49,12 @@ def convert(system: System, path: Path, out: Path, given: Given) -> Path:
     except OSError as error:
         raise UserError(f"{out}: cannot be created ({error.strerror})") from error
     try:
+        stated = {name: value for name, value in vars(given).items() if value is not None}
         folder = model.save_pretrained(staging / out.name)
+        model.write_card(folder, {"converted from": path.name, "of the release of": system, **stated})
+        set_parts(
+            folder, {LICENCE: "That of the released checkpoint and of the data behind it; ask its authors' pages."}
+        )
         statistics = model.normalizer.state_dict()
         for name in ("mean", "std"):
             np.save(folder / f"{name}.npy", statistics[name].numpy())

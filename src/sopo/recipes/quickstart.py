@@ -17,6 +17,7 @@ from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_
 from sopo.recipes.corpus import made_corpus
 from sopo.recipes.evaluate import measure, rule_witness
 from sopo.recipes.examples import before_and_after
+from sopo.recipes.measured import add_measured
 from sopo.recipes.presets import ALIGNMENT_CORPUS, loop_stable, stable
 from sopo.recipes.record import environment, write_json
 from sopo.recipes.settings import QuickstartConfig
@@ -49,6 +50,7 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
         "aligned": generator_source(aligned, config.sampling, config.seed),
     }
     table = measure(sources, test, load_matcher(evaluator), protocol)
+    add_measured(out / "aligned", "aligned", table, data, evaluator, config.sampling, protocol)
     seconds = time.monotonic() - start
     settings = {
         "quickstart": dataclasses.asdict(config),

@@ -21,7 +21,7 @@ class BradleyTerry(Pretrained):
     s = slope cos(motion, caption) + w . (motion, caption, their product) - centre; with w = 0 it ranks as the TMR does.
     """
 
-    Config, kind = BradleyTerryConfig, "bradley-terry"
+    Config, kind, loader = BradleyTerryConfig, "bradley-terry", "load_reward"
     config: BradleyTerryConfig
     centre: Tensor
 
