@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from jsonargparse import Namespace
+
 from sopo.cli.parser import Parser, Verb
 from sopo.errors import UserError
 
@@ -90,7 +92,20 @@ LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``sopo`` command."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    verb, flags = parsed(sys.argv[1:] if arguments is None else arguments)
+    try:
+        verb.run(flags)
+    except UserError as error:
+        print("sopo:", " ".join(str(error).splitlines()), file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("sopo: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def parsed(arguments: Sequence[str]) -> tuple[Verb, Namespace]:
+    """The verb of a command and its flags; what is mistyped ends the process in one line."""
+    given = list(arguments)
     chosen: Entry | Verbs | None = VERBS
     words = 0  # of the given ones, those that name the verb
     while isinstance(chosen, Mapping):
@@ -107,14 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     assert verb  # the parser has refused, or answered --help, where no verb is named
     for depth in range(words):
         flags = flags[flags[LEVELS[depth]]]
-    try:
-        verb.run(flags)
-    except UserError as error:
-        print("sopo:", " ".join(str(error).splitlines()), file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("sopo: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
+    return verb, flags
 
 
 def _parser(chosen: Entry | None, verb: Verb | None) -> Parser:
