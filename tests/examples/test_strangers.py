@@ -32,19 +32,38 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["source", "installed"])
-def package(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Where the package is imported from: the checkout, or what `pip install` makes of it."""
-    if request.param == "source":
-        return ROOT / "src"
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pip install` makes of the checkout."""
     pytest.importorskip("setuptools", "77")
-    copy = tmp_path / "checkout"  # which is built in, and left as it was
+    folder = tmp_path_factory.mktemp("installed")
+    copy = folder / "checkout"  # which is built in, and left as it was
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*install, "--target", str(tmp_path / "site"), str(copy)], check=True, capture_output=True)
-    return tmp_path / "site"
+    subprocess.run([*install, "--target", str(folder / "site"), str(copy)], check=True, capture_output=True)
+    return folder / "site"
+
+
+@pytest.fixture(params=["source", "installed"])
+def package(request: pytest.FixtureRequest) -> Path:
+    """Where the package is imported from."""
+    site: Path = ROOT / "src" if request.param == "source" else request.getfixturevalue("installed")
+    return site
+
+
+def test_everything_is_installed(installed: Path) -> None:
+    """Checkpoints with their cards, pages of the viewers, figures of papers, py.typed; and the command itself."""
+
+    def files(folder: Path) -> set[str]:
+        every = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        return {str(path) for path in every if "__pycache__" not in path.parts}
+
+    assert files(installed / "sopo") == files(ROOT / "src/sopo")
+    path = os.environ | {"PYTHONPATH": str(installed)}
+    told = subprocess.run([installed / "bin/sopo", "--help"], capture_output=True, text=True, check=True, env=path)
+    assert "quickstart" in told.stdout
 
 
 def command(package: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
