@@ -61,7 +61,8 @@ class Pretrained(nn.Module):
 
         made: setting -> value, of the run that made it; None where that is not known.
         """
-        about = (sys.modules[type(self).__module__].__doc__ or self.kind).strip().partition("\n\n")[0]
+        told = getattr(sys.modules.get(type(self).__module__), "__doc__", None)
+        about = (told or self.kind).strip().partition("\n\n")[0]
         size = sum(parameter.numel() for parameter in self.parameters())
         features = getattr(self.config, "features", None)
         body = f", motions of {features} features a frame" if features else ""

@@ -36,6 +36,7 @@ from sopo.recipes.build import (
 from sopo.recipes.evaluate import measure
 from sopo.recipes.fingerprints import check_judge, data_hash, model_hash, reward_hash
 from sopo.recipes.jobs import Job
+from sopo.recipes.measured import add_measured
 from sopo.recipes.mine import mine
 from sopo.recipes.pace import seconds_a_motion, seconds_a_step
 from sopo.recipes.presets import loop_stable
@@ -280,8 +281,10 @@ class Grid:
         protocol = ProtocolConfig(runs=self.config.runs)
         table = measure(sources, self.dataset, self.matcher, protocol, f"measuring {self.label}, {name}")
         for key, (cell, model) in models.items():
-            rows = as_json({REAL: table[REAL], name: table[key]})
-            write_json(cell / MEASURED, {**self._measured_how(cell, model), "rows": rows})
+            rows = {REAL: table[REAL], name: table[key]}
+            where = (self.data, self.models.evaluator, self.config.sampling, protocol, self.dataset.split)
+            add_measured(cell, name, rows, *where)
+            write_json(cell / MEASURED, {**self._measured_how(cell, model), "rows": as_json(rows)})
 
     def _measured(self, cell: Path, model: GeneratorSource) -> Table | None:
         """What was measured of this very model under this protocol, if it was."""
