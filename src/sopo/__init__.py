@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sopo.api import align, evaluate, load_data, load_evaluator, load_generator, load_reward, sample
+    from sopo.api import align, choose_machine, evaluate, load_data, load_evaluator, load_generator, load_reward, sample
     from sopo.batch import Batch
     from sopo.errors import UserError
     from sopo.generators.generator import Generator
@@ -30,6 +30,7 @@ __all__ = [
     "Reward",
     "UserError",
     "align",
+    "choose_machine",
     "evaluate",
     "load_data",
     "load_evaluator",

@@ -22,11 +22,11 @@ from sopo.matching.tmr import TMR
 from sopo.nn.settings import LoRAConfig
 from sopo.preference.settings import PreferenceConfig
 from sopo.recipes import align as aligning
-from sopo.recipes import build, presets
+from sopo.recipes import build, machine, presets
 from sopo.recipes.build import DataSource, GeneratorSource, MatcherSource, RewardSource
 from sopo.recipes.evaluate import measure_systems
 from sopo.recipes.sample import draw_motions, length_estimator
-from sopo.recipes.settings import Keep, ValidationConfig
+from sopo.recipes.settings import Keep, MachineConfig, ValidationConfig
 from sopo.reports.results import Table
 from sopo.rewards.reward import Reward
 from sopo.training.settings import LoopConfig
@@ -34,8 +34,17 @@ from sopo.training.settings import LoopConfig
 ConfigT = TypeVar("ConfigT")
 
 
+def choose_machine(**settings: Any) -> None:
+    """Where networks run and text models lie from now on: the flags ``device``, ``text_models`` and ``text_cache``.
+
+    >>> sopo.choose_machine(device="cpu")
+    """
+    (config,) = _configs(settings, MachineConfig)
+    machine.choose_machine(config)
+
+
 def load_generator(source: GeneratorSource) -> Generator:
-    """A generator: a folder's, ``shipped/mdm``, a name on the hub, or your own as ``module:factory``.
+    """A generator on the device: a folder's, ``shipped/mdm``, a name on the hub, or your own as ``module:factory``.
 
     >>> base = sopo.load_generator("shipped/mdm")
     >>> base.kind

@@ -108,4 +108,4 @@ def _named_in(config: str | None) -> dict[str, Any]:
     return {}
 
 
-ALIGN = Verb(_prepare, _run, before=preset_flags)
+ALIGN = Verb(_prepare, _run, before=preset_flags, networks=True)

@@ -57,7 +57,7 @@ def _table(name: str, kind: type[BenchConfig] = BenchConfig) -> Verb:
         print_table(shown(table), bases)
         print(f"written: {flags.out / name}.md, .json and .png")
 
-    return Verb(prepare, run)
+    return Verb(prepare, run, networks=True)
 
 
 def _prepare_tune(parser: Parser) -> None:
@@ -90,4 +90,5 @@ def _run_figure(flags: Namespace) -> None:
 
 
 TABLE1, TABLE4, TIME_TO_GAIN = _table("table1"), _table("table4", AblationConfig), _table("time-to-gain", GainConfig)
-TUNE, FIGURE1 = Verb(_prepare_tune, _run_tune), Verb(_prepare_figure, _run_figure)
+TUNE = Verb(_prepare_tune, _run_tune, networks=True)
+FIGURE1 = Verb(_prepare_figure, _run_figure, networks=True)

@@ -23,4 +23,4 @@ def _run(flags: Namespace) -> None:
         raise UserError(f"{flags.generator}: {broken} of {len(findings)} promises do not hold")
 
 
-CHECK_GENERATOR = Verb(_prepare, _run)
+CHECK_GENERATOR = Verb(_prepare, _run, networks=True)

@@ -35,4 +35,4 @@ def _run(flags: Namespace) -> None:
     print(film(flags.captions, generators, flags.out, flags.seconds, flags.seed, sampling, flags.fps))
 
 
-FILM = Verb(_prepare, _run)
+FILM = Verb(_prepare, _run, networks=True)

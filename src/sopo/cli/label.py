@@ -110,7 +110,7 @@ def _simulate(flags: Namespace) -> None:
     print(told)
 
 
-MAKE = Verb(_prepare_make, _make)
+MAKE = Verb(_prepare_make, _make, networks=True)
 SERVE = Verb(_prepare_serve, _serve)
 EXPORT = Verb(_prepare_export, _export)
 REPORT = Verb(_prepare_report, _report)

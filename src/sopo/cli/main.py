@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
 
 from jsonargparse import Namespace
 
-from sopo.cli.parser import Parser, Verb
+from sopo.cli.parser import Parser, Verb, add_config, config_from
 from sopo.errors import UserError
+from sopo.recipes.settings import MachineConfig
 
 
 @dataclass(frozen=True)
@@ -87,20 +92,32 @@ VERBS: Verbs = {
         "time-to-gain": Entry("bench:TIME_TO_GAIN", "the shortest run whose gain is apart from the base"),
     },
 }
+GOES_ON = "the same command goes on from the last checkpoint"
 LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name a verb
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``sopo`` command."""
     verb, flags = parsed(sys.argv[1:] if arguments is None else arguments)
+    before = signal.getsignal(signal.SIGTERM)
     try:
+        if verb.networks:
+            _choose_machine(config_from(flags, MachineConfig))
+            signal.signal(signal.SIGTERM, _terminated)
         verb.run(flags)
     except UserError as error:
         print("sopo:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("sopo: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(f"sopo: interrupted; {GOES_ON}", file=sys.stderr)
         sys.exit(130)
+    except RuntimeError as error:
+        if not verb.networks or not (meaning := _explained(error)):
+            raise
+        print(f"sopo: {meaning}; {GOES_ON}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Verb, Namespace]:
@@ -125,6 +142,29 @@ def parsed(arguments: Sequence[str]) -> tuple[Verb, Namespace]:
     return verb, flags
 
 
+def _explained(error: RuntimeError) -> str:
+    from sopo.device import explained
+
+    return explained(error)
+
+
+def _terminated(*_: object) -> NoReturn:
+    print(f"sopo: told to stop (SIGTERM); {GOES_ON}", file=sys.stderr)
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _choose_machine(config: MachineConfig) -> None:
+    """Where networks run from here on. Of several processes the first alone speaks."""
+    from sopo.device import state
+    from sopo.recipes.machine import choose_machine
+    from sopo.training.progress import console
+
+    choose_machine(config)
+    if not state().is_main_process:
+        console.quiet = True
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+
+
 def _parser(chosen: Entry | None, verb: Verb | None) -> Parser:
     """The command line: every verb with its line of help, the flags of the chosen one."""
 
@@ -133,6 +173,8 @@ def _parser(chosen: Entry | None, verb: Verb | None) -> Parser:
         if verb and entry is chosen:
             parser.add_argument("--config", action="config", help="YAML file of the flags below; flags override it")
             verb.prepare(parser)
+            if verb.networks:
+                add_config(parser, MachineConfig)
         return parser
 
     def grow(parser: Parser, verbs: Verbs, depth: int = 0) -> None:

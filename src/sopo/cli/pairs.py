@@ -23,4 +23,4 @@ def _mine(flags: Namespace) -> None:
     print(f"{len(store)} captions, the best and worst of {store.K} samples each: {flags.out}")
 
 
-MINE = Verb(_prepare, _mine)
+MINE = Verb(_prepare, _mine, networks=True)

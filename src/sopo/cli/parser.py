@@ -37,12 +37,14 @@ class Parser(ArgumentParser):
 class Verb:
     """A command: ``prepare`` adds its flags, ``run`` imports the job and gives it what they say.
 
-    before: the words after the verb -> flags that stand before them, so that theirs override.
+    before: the words after the verb -> flags that stand before them, so that theirs override. networks: whether it runs
+    any, and so takes the flags of ``MachineConfig``.
     """
 
     prepare: Callable[[Parser], None]
     run: Callable[[Namespace], None]
     before: Callable[[Sequence[str]], Sequence[str]] = lambda words: ()
+    networks: bool = False
 
 
 def config_from(flags: Namespace, kind: type[ConfigT], group: str = "") -> ConfigT:

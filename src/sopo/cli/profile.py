@@ -21,4 +21,4 @@ def _run(flags: Namespace) -> None:
     print(profile(**run_from(flags), plan=config_from(flags, Plan, "plan")))
 
 
-PROFILE = Verb(_prepare, _run, before=preset_flags)
+PROFILE = Verb(_prepare, _run, before=preset_flags, networks=True)

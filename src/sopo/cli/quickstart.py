@@ -21,4 +21,4 @@ def _run(flags: Namespace) -> None:
     quickstart(flags.out, config_from(flags, QuickstartConfig), flags.checkpoints)
 
 
-QUICKSTART = Verb(_prepare, _run)
+QUICKSTART = Verb(_prepare, _run, networks=True)

@@ -32,4 +32,4 @@ def _run(flags: Namespace) -> None:
     show_files(outputs.written, outputs.failed)
 
 
-SAMPLE = Verb(_prepare, _run)
+SAMPLE = Verb(_prepare, _run, networks=True)

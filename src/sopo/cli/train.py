@@ -34,7 +34,7 @@ def _verb(small: Any, loop: dict[str, Any], given: tuple[str, ...] = ()) -> Verb
         TRAIN[model](flags.data, out=flags.out, model=config, loop=config_from(flags, LoopConfig), **folders)
         print(f"trained: {flags.out}")
 
-    return Verb(prepare, run)
+    return Verb(prepare, run, networks=True)
 
 
 MDM = _verb(presets.MDM_PRESETS["small"], presets.LOOP_GENERATOR)

@@ -49,4 +49,4 @@ def _run(flags: Namespace) -> None:
     print(f"trained: {flags.out}")
 
 
-PREFERENCE_REWARD = Verb(_prepare, _run)
+PREFERENCE_REWARD = Verb(_prepare, _run, networks=True)

@@ -47,4 +47,4 @@ def _run(flags: Namespace) -> None:
     )
 
 
-VIEW = Verb(_prepare, _run)
+VIEW = Verb(_prepare, _run, networks=True)

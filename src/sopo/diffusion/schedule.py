@@ -46,8 +46,12 @@ class Diffusion(Process):
         return (1 - self.betas).cumprod(0).double()
 
     def add_noise(self, x: Tensor, noise: Tensor, step: Tensor) -> Tensor:
-        level = self.alpha_bar.to(step.device)[step].view(-1, *(1,) * (x.ndim - 1))
-        return level.sqrt().to(x.dtype) * x + (1 - level).sqrt().to(x.dtype) * noise
+        # Roots in 64 bits, which not every device has, before they go to it.
+        signal, rest = (
+            level.sqrt().to(x.dtype).to(step.device)[step].view(-1, *(1,) * (x.ndim - 1))
+            for level in (self.alpha_bar, 1 - self.alpha_bar)
+        )
+        return signal * x + rest * noise
 
     def target(self, x: Tensor, noise: Tensor) -> Tensor:
         """What the network is trained to predict."""

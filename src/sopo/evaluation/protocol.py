@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sopo.batch import Batch, Caption
+from sopo.batch import Batch, Caption, length_mask
 from sopo.data.dataset import MotionDataset
+from sopo.device import all_shares, device, own_share
 from sopo.errors import DivergenceError, UserError
 from sopo.evaluation import metrics
 from sopo.evaluation.settings import DRAW_BLOCK, ProtocolConfig
@@ -73,7 +74,8 @@ def evaluate(
 ) -> Table:
     """Row -> column -> mean and 95% CI over the runs; the first row, ``real``, is the data's own motions.
 
-    In a run all sources get the same captions, crops, lengths and pools, so rows are compared pair by pair.
+    In a run all sources get the same captions, crops, lengths and pools, so rows are compared pair by pair. Several
+    processes share the runs, and each of them gets the whole table.
     FID is against the run's real motions of the whole split. witnesses: name -> per-motion value, averaged
     (``default_witnesses`` if None). report: told (motions done, motions in all).
     Raises UserError if the split does not fill a pool or a source gives unusable motions.
@@ -86,11 +88,8 @@ def evaluate(
     shown = default_witnesses(dataset.skeleton) if witnesses is None else witnesses
     rows: dict[str, Source] = {REAL: RealMotions(dataset.normalizer), **sources}
     evaluation = _Evaluation(dataset, matcher, config, shown, rows, count, report or _unheard)
-    runs: defaultdict[str, list[Values]] = defaultdict(list)
-    for run in range(config.runs):
-        for name, values in evaluation.run(run).items():
-            runs[name].append(values)
-    return {name: _summary(values) for name, values in runs.items()}
+    runs = all_shares([evaluation.run(run) for run in own_share(range(config.runs))])
+    return {name: _summary([values[name] for values in runs]) for name in rows}
 
 
 class _Evaluation:
@@ -114,7 +113,7 @@ class _Evaluation:
         self.motions: dict[tuple[int, bytes], Tensor] = {}
         repeated = [name for name in rows if self._repeats(name)]
         per_run = sum(self.counts.values()) + len(repeated) * min(config.mm_texts, count) * config.mm_repeats
-        self.done, self.total = 0, config.runs * per_run
+        self.done, self.total = 0, len(own_share(range(config.runs))) * per_run
 
     def run(self, run: int) -> dict[str, Values]:
         """Row -> column -> value of one run."""
@@ -197,7 +196,7 @@ class _Evaluation:
             motions, length = _checked(name, self.rows[name](chunk, run), chunk)
             embeddings.append(self._embedded(name, motions, length))
             for witness, judge in witnesses.items():
-                seen[witness].append(np.asarray(judge(motions, length, chunk), dtype=np.float64))
+                seen[witness].append(np.asarray(torch.as_tensor(judge(motions, length, chunk)).cpu(), dtype=np.float64))
             self.done += len(chunk)
             self.report(self.done, self.total)
         back = torch.argsort(order)
@@ -229,14 +228,15 @@ def _take(batch: Batch, rows: Tensor) -> Batch:
 
 
 def _checked(name: str, given: Tensor | tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
-    """A source's raw motions, zero after their length, and these lengths; UserError if they are unusable."""
+    """A source's raw motions, zero after their length, and these lengths, on the device; UserError if unusable."""
     motions, length = given if isinstance(given, tuple) else (given, batch.length)
     frames, width = int(length.max()), batch.motion.shape[-1]
     if motions.ndim != 3 or len(motions) != len(batch) or motions.shape[-1] != width or motions.shape[1] < frames:
         expected = f"[{len(batch)}, at least {frames}, {width}]"
         raise UserError(f"{name}: gave motions of shape {list(motions.shape)}, expected {expected}")
-    valid = torch.arange(frames) < length[:, None]
-    motions = torch.where(valid[..., None], motions[:, :frames].to("cpu", torch.float32), 0.0)
+    length = length.to(device())
+    valid = length_mask(length, frames)
+    motions = torch.where(valid[..., None], motions[:, :frames].to(device(), torch.float32), 0.0)
     broken = (~motions.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()
     if broken:
         raise DivergenceError(

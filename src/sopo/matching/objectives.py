@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +44,8 @@ class TMRObjective(nn.Module):
     def __init__(self, model: TMR, statistics: Normalizer, weights: TMRWeights | None = None) -> None:
         """statistics: the dataset's, by which the batches are normalised; the model keeps its own."""
         super().__init__()
-        self.model, self.statistics, self.weights = model, statistics, weights or TMRWeights()
+        self.model, self.weights = model, weights or TMRWeights()
+        self.statistics = copy.deepcopy(statistics)  # goes to the device, where the data set's own stays
 
     def forward(self, batch: Batch, draws: Draws) -> Loss:
         raw = self.statistics.denormalize(batch.motion)
@@ -95,7 +97,7 @@ class MovementObjective(nn.Module):
     def __init__(self, model: GuoMatcher, statistics: Normalizer, regularisation: float = 1e-3) -> None:
         super().__init__()
         self.encoder, self.decoder = model.movement_encoder, MovementDecoder(model.config)
-        self.statistics, self.own_statistics = statistics, model.normalizer
+        self.statistics, self.own_statistics = copy.deepcopy(statistics), model.normalizer
         self.regularisation = regularisation
 
     def forward(self, batch: Batch, draws: Draws) -> Loss:

@@ -24,11 +24,11 @@ def retrieval(similarity: Tensor, ks: Sequence[int] = (1, 2, 3, 5, 10), same: Te
 
 def _ranks(scores: Tensor, same: Tensor | None) -> Tensor:
     """[N, N] -> [N] how many columns come before the right one; ties share their mean rank."""
-    scores = scores.double()
+    scores = scores.cpu().double()
     right = scores.diagonal()
     if same is not None:
         right = scores.masked_fill(
-            ~(same | torch.eye(len(scores), dtype=torch.bool, device=scores.device)), -torch.inf
+            ~(same.cpu() | torch.eye(len(scores), dtype=torch.bool, device=scores.device)), -torch.inf
         ).amax(1)
     before = (scores > right[:, None]).sum(1)
     ties = (scores == right[:, None]).sum(1) - 1

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sopo.batch import Batch, as_captions
 from sopo.data.dataset import MotionDataset, crops
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.json_files import read_utf8
@@ -74,7 +74,7 @@ def make(
     if not study.store.setting("complete"):
         dataset = load_dataset(data, config.split, loaded[0]) if data else None
         prompts = _of_file(captions, loaded[0], generators[0], config) if captions else _of_data(dataset, config)
-        sides = _sides(generators, [model.to(PartialState().device) for model in loaded], dataset, config)
+        sides = _sides(generators, loaded, dataset, config)
         scorer = load_reward(reward, skeleton.num_features) if reward else None
         _add_pairs(study, prompts, sides, scorer, config, report)
         _add_tests(study, _of_data(dataset, config) if dataset else prompts, dataset, sides[0], config)
@@ -118,7 +118,7 @@ def _of_file(path: Path, generator: Generator, name: str, config: StudyConfig) -
         raise UserError(f"{path}: holds no caption; write one a line")
     captions = as_captions(lines)
     text = generator.embed(captions)
-    lengths = motion_lengths(text, length_estimator(name), config.seconds, config.seed, generator.skeleton.fps)
+    lengths = motion_lengths(text, length_estimator(name), config.seconds, config.seed, generator.skeleton.fps).cpu()
 
     def batch(numbers: NDArray[np.int64]) -> Batch:
         rows = numbers % len(lines)
@@ -160,7 +160,8 @@ def _add_pairs(
             frames = int(batch.length[row])
             name, wanted = f"{number + 1:06d}", config.sharers if number in shared else 1
             a, b = (
-                study.save(f"{name}{letter}", x[row, :frames].numpy()) for letter, x in zip("ab", drawn, strict=True)
+                study.save(f"{name}{letter}", x[row, :frames].cpu().numpy())
+                for letter, x in zip("ab", drawn, strict=True)
             )
             text = batch.captions[row].text
             pairs.append(Pair(text, a, b, sides[0].source, sides[1].source, wanted=wanted))
@@ -170,7 +171,8 @@ def _add_pairs(
 
 def _least_sure(batch: Batch, drawn: Sequence[Tensor], reward: Reward, count: int) -> list[int]:
     """The rows whose two motions [N, T, D] the reward scores most alike, in their order."""
-    a, b = (reward.score(motions, batch.length, batch.captions) for motions in drawn)
+    length = batch.length.to(device())
+    a, b = (reward.score(motions.to(device()), length, batch.captions) for motions in drawn)
     return sorted((a - b).abs().argsort()[:count].tolist())
 
 
@@ -184,7 +186,7 @@ def _add_tests(study: Study, prompts: Prompts, dataset: MotionDataset | None, si
     rng = numpy_rng(config.seed, "noise")
     pairs = []
     for row, frames in enumerate(batch.length.tolist()):
-        motion, name = motions[row, :frames].numpy(), f"test{row + 1:05d}"
+        motion, name = motions[row, :frames].cpu().numpy(), f"test{row + 1:05d}"
         joints = as_joints(motion, name, study.skeleton)
         torn = joints + rng.normal(0, NOISE_M / study.skeleton.metres_per_unit, joints.shape)
         places = study.save(f"{name}a", motion), study.save(f"{name}b", torn)

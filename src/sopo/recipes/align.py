@@ -13,6 +13,7 @@ import torch
 
 from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.folders import local_pairs
 from sopo.generators.generator import Generator
@@ -48,7 +49,7 @@ from sopo.recipes.validate import Measure, hold_out, matcher_of
 from sopo.rewards.reward import Reward
 from sopo.rewards.threshold import resolve_tau, seen_range
 from sopo.training.loop import Batches, fit
-from sopo.training.progress import console
+from sopo.training.progress import console, progress
 from sopo.training.settings import LoopConfig
 from sopo.training.validation import Validation
 
@@ -196,14 +197,18 @@ def prepare(
         scorer = load_reward(reward, policy.config.features)
     if method.samples_policy and scorer is not None:
         if method.reweight:  # asked for now, not after minutes
-            scorer.embed_motions(torch.zeros(1, 40, policy.config.features), torch.tensor([40]))
+            nothing = torch.zeros(1, 40, policy.config.features, device=device())
+            scorer.embed_motions(nothing, torch.tensor([40], device=device()))
         each_step = loop.batch_size * method.samples(preference.K) / a_pass
-        samples = sample_rewards(policy, dataset, scorer, preference)
-        settings["rewards"] = {"samples": quantiles(samples)}
-        if captions is None:
-            real = real_rewards(dataset, scorer, loop.seed)
-            tau = resolve_tau(preference.tau, real, seen_range(scorer.range, torch.cat([real, samples.to(real)])))
-            settings |= {"tau": tau, "rewards": {"real": quantiles(real), **settings["rewards"]}}
+        with progress("first look at the rewards") as report:
+            samples = sample_rewards(policy, dataset, scorer, preference)
+            report(len(samples), len(samples) + min(CALIBRATION_PAIRS, len(dataset)), "samples")
+            settings["rewards"] = {"samples": quantiles(samples)}
+            if captions is None:
+                real = real_rewards(dataset, scorer, loop.seed)
+                report(len(samples) + len(real), len(samples) + len(real), "real motions")
+                tau = resolve_tau(preference.tau, real, seen_range(scorer.range, torch.cat([real, samples.to(real)])))
+                settings |= {"tau": tau, "rewards": {"real": quantiles(real), **settings["rewards"]}}
         scorer.report()  # which forgets what was no step's
     if lora.rank:
         add_adapters(policy, lora.rank, derive_seed(loop.seed, "lora"))
@@ -258,22 +263,22 @@ def real_rewards(dataset: MotionDataset, reward: Reward, seed: int) -> torch.Ten
     """Rewards of real captioned motions, [N]: the scale on which a quantile tau is read."""
     batch = _some(dataset, CALIBRATION_PAIRS, seed)
     raw = dataset.normalizer.denormalize(batch.motion) * batch.mask[..., None]
-    return reward.score(raw, batch.length, batch.captions)
+    return reward.score(raw.to(device()), batch.length.to(device()), batch.captions)
 
 
 def sample_rewards(
     policy: Generator, dataset: MotionDataset, reward: Reward, preference: PreferenceConfig
 ) -> torch.Tensor:
     """Rewards of the policy's motions as training will sample them, [N]: where the losers start."""
-    batch = _some(dataset, DESCRIBED_SAMPLES, 0)
-    draws = Draws(0, len(batch))
+    batch = _some(dataset, DESCRIBED_SAMPLES, 0).to(device())
+    draws = Draws(0, len(batch), device=device())
     return draw_candidates(policy.eval(), reward, batch, 1, preference.rollout, draws).reward.flatten()
 
 
 def quantiles(rewards: torch.Tensor) -> dict[str, float]:
     """The distribution of rewards [N] in five numbers, for the record."""
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-    values = torch.quantile(rewards.double().cpu(), torch.tensor(levels, dtype=torch.float64)).tolist()
+    values = torch.quantile(rewards.cpu().double(), torch.tensor(levels, dtype=torch.float64)).tolist()
     return {f"q{level:g}": value for level, value in zip(levels, values, strict=True)}
 
 

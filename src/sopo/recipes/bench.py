@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sopo.device import state
 from sopo.evaluation.protocol import Table
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
@@ -133,5 +134,6 @@ def bench(
         "environment": environment(),
     }
     write_json(out / f"{name}.json", record)
-    write_pages(out, name, table, bases, intro)
+    if state().is_main_process:
+        write_pages(out, name, table, bases, intro)
     return table, bases

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
 from sopo.evaluation.settings import ProtocolConfig
@@ -114,7 +113,7 @@ class Grid:
     ) -> None:
         self.label, self.folder, self.root, self.data = label, folder, root, data
         self.models, self.config = models, config
-        self.generator = load_generator(folder).to(PartialState().device)
+        self.generator = load_generator(folder)
         self.dataset = load_dataset(data, split, self.generator)
         self.matcher = load_matcher(models.evaluator)
         check_features(self.matcher.config.features, self.generator.config.features, str(models.evaluator))
@@ -143,7 +142,7 @@ class Grid:
             raise UserError(f"{self.data}: {len(train)} motions to train on, fewer than a batch of {loop.batch_size}")
         middle = (len(train) - loop.batch_size) // 2  # clips are sorted by length: these are neither short nor long
         rows = range(middle, middle + loop.batch_size)
-        batch = train.batch(rows, numpy_rng(0, "pace")).to(PartialState().device)
+        batch = train.batch(rows, numpy_rng(0, "pace")).to(device())
         reward = load_reward(self.models.reward, self.generator.config.features)
         captions = config.mining.captions or sum(len(item.captions) for item in train.items)
         for mined_with in dict.fromkeys(setting.mined_with for setting in self.settings.values()):
@@ -232,7 +231,9 @@ class Grid:
     def _origin(self, setting: Setting, seed: int) -> dict[str, Any]:
         """What a cell's result follows from."""
         origin: dict[str, Any] = {**self.origin, "preference": dataclasses.asdict(setting.preference)}
-        origin["loop"] = dataclasses.asdict(self._loop(setting, seed))
+        origin["loop"] = {
+            name: value for name, value in dataclasses.asdict(self._loop(setting, seed)).items() if name != "track"
+        }
         if setting.mined_with is not None:
             origin |= {"mining": dataclasses.asdict(self.config.mining), "reward": reward_hash(setting.mined_with)}
         elif method_by_name(setting.preference.method).samples_policy:
@@ -273,9 +274,7 @@ class Grid:
         models = {key: value for key, value in models.items() if self._measured(*value) is None}
         sources = {}
         for key, (_, model) in models.items():
-            sources[key] = generator_source(
-                load_generator(model).to(PartialState().device), self.config.sampling, 0, best_of
-            )
+            sources[key] = generator_source(load_generator(model), self.config.sampling, 0, best_of)
         if not sources:
             return
         protocol = ProtocolConfig(runs=self.config.runs)

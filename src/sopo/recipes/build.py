@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sopo.data.dataset import MotionDataset
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.folders import local_folder, read_config, read_kind
 from sopo.generators.flow_dit import FlowDiT
@@ -58,11 +59,15 @@ def build_objective(
 
 
 def load_generator(source: GeneratorSource) -> Generator:
-    """A generator: itself, or that of a folder, ``module:factory`` or an entry point's name.
+    """A generator on the device: itself, or that of a folder, ``module:factory`` or an entry point's name.
 
     ``module:factory@FOLDER`` is what was saved in FOLDER by a generator that ``module:factory`` makes; factory is a
     function without arguments, or the class. Raises UserError if there is none, or it lacks what the contract asks.
     """
+    return _generator(source).to(device())
+
+
+def _generator(source: GeneratorSource) -> Generator:
     if isinstance(source, Generator):
         return source
     if named := place(source):
@@ -102,10 +107,10 @@ def saved_from(source: GeneratorSource, folder: Path) -> GeneratorSource:
 
 
 def load_matcher(folder: MatcherSource) -> TMR | GuoMatcher:
-    """The text-motion matcher saved in ``folder``, or itself: TMR or the Guo et al. evaluator."""
+    """The text-motion matcher saved in ``folder``, or itself, on the device: TMR or the Guo et al. evaluator."""
     if isinstance(folder, TMR | GuoMatcher):
-        return folder
-    return MATCHERS[_kind(folder, MATCHERS, "matcher (reward or evaluator)")].from_pretrained(folder)
+        return folder.to(device())
+    return MATCHERS[_kind(folder, MATCHERS, "matcher (reward or evaluator)")].from_pretrained(folder).to(device())
 
 
 def load_reward(source: RewardSource, features: int, **options: Any) -> Reward:

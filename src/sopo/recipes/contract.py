@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Batch, as_captions, length_mask
+from sopo.device import device
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError, failure, place_of
 from sopo.generators.generator import Generator
@@ -41,14 +42,14 @@ class Subject:
     """A generator and three motions of noise: what the promises are looked at with."""
 
     def __init__(self, model: Generator) -> None:
-        self.model, self.length = model, torch.tensor(LENGTHS)
-        noise = torch.randn(3, max(LENGTHS), model.config.features, generator=torch.Generator().manual_seed(0))
-        motion = noise * length_mask(self.length, max(LENGTHS))[..., None]
-        self.batch = Batch(motion, self.length, as_captions(TEXTS), ("a", "b", "c"))
+        self.model, length = model, torch.tensor(LENGTHS)
+        motion = Draws(0, 3).normal(max(LENGTHS), model.config.features) * length_mask(length, max(LENGTHS))[..., None]
+        self.batch = Batch(motion, length, as_captions(TEXTS), ("a", "b", "c")).to(device())
+        self.length = self.batch.length
         self.sampling = Sampling(steps=2)
 
     def draws(self, seed: int = 0) -> Draws:
-        return Draws(seed, len(self.batch))
+        return Draws(seed, len(self.batch), device=device())
 
     def x(self) -> Tensor:
         return self.model.encode(self.batch)
@@ -152,7 +153,7 @@ def _zero_at_the_reference(s: Subject) -> str:
 
 
 def _draws_by_row(s: Subject) -> str:
-    x, rows = s.x(), torch.tensor([2, 0])
+    x, rows = s.x(), torch.tensor([2, 0], device=device())
     draw = s.model.draw(x, s.draws())
     condition = s.model.embed([s.batch.captions[row] for row in rows.tolist()])
     part = s.model.nll(x[rows], s.length[rows], condition, draw.rows(rows))
@@ -163,7 +164,7 @@ def _draws_by_row(s: Subject) -> str:
 def _blind_to_padding(s: Subject) -> str:
     x = s.x()
     draw = s.model.draw(x, s.draws())
-    places = torch.tensor([s.model.places(frames) for frames in LENGTHS])
+    places = torch.tensor([s.model.places(frames) for frames in LENGTHS], device=device())
     if not x.is_floating_point() or x.ndim < 2 or int(places.max()) > x.shape[1]:
         return ""  # tokens have no other numbers there
     beyond = ~length_mask(places, x.shape[1]).view(*x.shape[:2], *(1,) * (x.ndim - 2))
@@ -186,7 +187,7 @@ def _training_gradient(s: Subject) -> str:
 
 def _saves(s: Subject) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        loaded = type(s.model).from_pretrained(s.model.save_pretrained(Path(folder) / "model"))
+        loaded = type(s.model).from_pretrained(s.model.save_pretrained(Path(folder) / "model")).to(device())
     if model_hash(loaded) != model_hash(s.model):
         return "other weights come back: keep all of them in parameters and buffers"
     x = s.x()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sopo.data.dataset import MotionDataset
+from sopo.device import device
 from sopo.evaluation.protocol import Witness
 from sopo.motion.decode import decode_joints
 from sopo.randomness import numpy_rng
@@ -25,21 +26,22 @@ def before_and_after(
     pool = rng.permutation(len(dataset))[:256]
     batch = dataset.batch(pool, rng)
     real = dataset.normalizer.denormalize(batch.motion) * batch.mask[..., None]
-    motions = {"real": real, "before": before(batch, 0), "after": after(batch, 0)}
-    rewards = {name: reward.score(motion, batch.length, batch.captions) for name, motion in motions.items()}
-    rules = {name: rule(motion, batch.length, batch) for name, motion in motions.items()} if rule else {}
+    motions = {"real": real.to(device()), "before": before(batch, 0), "after": after(batch, 0)}
+    length = batch.length.to(device())
+    rewards = {name: reward.score(motion, length, batch.captions).cpu() for name, motion in motions.items()}
+    rules = {name: rule(motion, length, batch) for name, motion in motions.items()} if rule else {}
     change = (rewards["after"] - rewards["before"]).abs()
     largest = change.argsort(descending=True)[:each].tolist()
     chosen = {i: "largest change" for i in largest}
     chosen |= {i: "random" for i in range(len(batch)) if i not in largest and i < 2 * each}
-    joints = {name: decode_joints(motion, dataset.skeleton) for name, motion in motions.items()}
+    joints = {name: decode_joints(motion, dataset.skeleton).cpu() for name, motion in motions.items()}
     examples = []
     for i, group in list(chosen.items())[: 2 * each]:
-        length = int(batch.length[i])
+        frames = int(batch.length[i])
         scores: dict[str, dict[str, float | bool]] = {
             name: {"reward": float(rewards[name][i])} | ({"rule": bool(rules[name][i])} if rules else {})
             for name in motions
         }
-        shown = {name: motion[i, :length].numpy() for name, motion in joints.items()}
+        shown = {name: motion[i, :frames].numpy() for name, motion in joints.items()}
         examples.append(Example(batch.captions[i].text, group, shown, scores))
     return examples

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sopo.data.dataset import MotionDataset
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
 from sopo.randomness import numpy_rng
@@ -60,12 +61,13 @@ def _drawn(
     batch = dataset.batch(rng.permutation(len(dataset))[: config.captions], rng)
     motions = {"recorded": dataset.normalizer.denormalize(batch.motion) * batch.mask[..., None]}
     motions |= {name: source(batch, 0) for name, source in sources.items()}
+    length = batch.length.to(device())
     told = {}
     for name, motion in motions.items():
-        scores = reward.score(motion, batch.length, batch.captions).tolist()
-        verdicts = [None] * len(batch) if rule is None else list(rule(motion, batch.length, batch))
+        scores = reward.score(motion.to(device()), length, batch.captions).tolist()
+        verdicts = [None] * len(batch) if rule is None else list(rule(motion, length, batch))
         told[name] = [(score, verdict) for score, verdict in zip(scores, verdicts, strict=True)]
-    joints = {name: decode_joints(motion, dataset.skeleton).numpy() for name, motion in motions.items()}
+    joints = {name: decode_joints(motion, dataset.skeleton).cpu().numpy() for name, motion in motions.items()}
     written = []
     for row in range(len(batch)):
         frames = int(batch.length[row])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sopo.device import state
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.recipes.build import GeneratorSource, load_generator
@@ -36,4 +37,4 @@ def film(
         for name, model in models.items()
     }
     scenes = [(text, {name: motions[i] for name, motions in drawn.items()}) for i, text in enumerate(captions)]
-    return write_scenes(out, scenes, skeleton.fps / every, skeleton)
+    return write_scenes(out, scenes, skeleton.fps / every, skeleton) if state().is_main_process else out

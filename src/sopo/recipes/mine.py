@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import PartialState
 from numpy.typing import NDArray
 
 from sopo.batch import Caption
 from sopo.data.dataset import MotionDataset, crops
+from sopo.device import device, own_share, state
 from sopo.errors import UserError
 from sopo.generators.generator import Generator
 from sopo.preference.candidates import draw_candidates
@@ -59,7 +59,6 @@ def mine(
     """
     policy = load_generator(generator)
     require_contract(policy, drawing=True)
-    policy.to(PartialState().device)
     scorer = load_reward(reward, policy.config.features)
     dataset = load_dataset(data, SPLIT, policy)
     rows = draw_rows(dataset, config)
@@ -79,13 +78,18 @@ def mine(
     claim(parts / SETTINGS, origin)
     firsts = range(0, len(rows.item), GROUP)
     files = [parts / f"{first:08d}.parquet" for first in firsts]
+    own = own_share(firsts)
+    total = sum(min(GROUP, len(rows.item) - first) for first in own)
     with progress("mining pairs") as report:
-        for first, file in zip(firsts, files, strict=True):
+        for done, (first, file) in enumerate(zip(own, own_share(files), strict=True), start=1):
             if not file.exists():
                 write_part(file, _part(policy, scorer, dataset, rows, first, config))
-            report(min(first + GROUP, len(rows.item)), len(rows.item))
-    join_parts(files, out, origin)
-    shutil.rmtree(parts)
+            report(min(done * GROUP, total), total)
+    state().wait_for_everyone()
+    if state().is_main_process:
+        join_parts(files, out, origin)
+        shutil.rmtree(parts)
+    state().wait_for_everyone()
     return PairStore(out)
 
 
@@ -123,9 +127,8 @@ def _mined(
     captions = [rows.captions[i] for i in index]
     batch = dataset.cut(rows.item[index], captions, rows.start[index], rows.length[index])
     seed = derive_seed(config.seed, "pairs", int(index[0]))
-    device = policy.normalizer.mean.device
-    draws = Draws(seed, len(batch), device=device)
-    candidates = draw_candidates(policy, reward, batch.to(device), config.K, config.sampling, draws)
+    draws = Draws(seed, len(batch), device=device())
+    candidates = draw_candidates(policy, reward, batch.to(device()), config.K, config.sampling, draws)
     if not candidates.reward.isfinite().all():
         raise UserError(f"the reward ({reward.describe()}) of a sample is not finite: has the generator diverged?")
     x = candidates.ranked().cpu()

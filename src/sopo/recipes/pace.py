@@ -6,10 +6,10 @@ import copy
 import time
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from sopo.batch import Batch
+from sopo.device import synchronize
 from sopo.diffusion.settings import Sampling
 from sopo.generators.generator import Generator
 from sopo.preference.settings import PreferenceConfig
@@ -44,6 +44,5 @@ def _seconds(work: Callable[[], object]) -> float:
     work()
     start = time.monotonic()
     work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    synchronize()
     return time.monotonic() - start

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sopo.batch import as_captions
 from sopo.data.layout import read_array
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.evaluation.sources import as_features
 from sopo.matching.tmr import TMR
@@ -120,7 +121,7 @@ def read_answers(labels: list[Label], path: Path, matcher: TMR) -> Answers:
 @torch.no_grad()
 def describe(motions: dict[tuple[str, Path], int], matcher: TMR) -> Tensor:
     """(caption, motion file) of U motions -> [U, 3 E + 1] as ``BradleyTerry.describe_pair`` gives it, in 64 bits."""
-    model = BradleyTerry(BradleyTerryConfig(matcher.config))
+    model = BradleyTerry(BradleyTerryConfig(matcher.config)).to(device())
     model.matcher.load_state_dict(matcher.state_dict())
     skeleton = skeleton_for_features(matcher.config.features)
     pairs, parts = list(motions), []
@@ -132,7 +133,7 @@ def describe(motions: dict[tuple[str, Path], int], matcher: TMR) -> Tensor:
             captions = as_captions([caption for caption, _ in part])
             parts.append(model.describe_pair(pad_sequence(clips, batch_first=True), length, captions))
             report(first + len(part), len(pairs))
-    return torch.cat(parts).double()
+    return torch.cat(parts).cpu().double()
 
 
 def read_motion(path: Path, skeleton: Skeleton) -> Tensor:

@@ -15,6 +15,7 @@ from sopo.batch import Batch
 from sopo.data.dataset import MotionDataset
 from sopo.data.encoded import EncodedCrops
 from sopo.data.statistics import RunningStatistics
+from sopo.device import device
 from sopo.generators.flow_dit import FlowDiT
 from sopo.generators.generator import Generator
 from sopo.generators.mdm import MDM
@@ -88,7 +89,7 @@ def train_vae(data: Path, out: Path, model: MotionVAEConfig, loop: LoopConfig) -
 def train_mld(data: Path, vae: Path, out: Path, model: MLDConfig, loop: LoopConfig) -> MLD:
     """Pre-train an MLD on the latents of the VAE saved in ``vae``, which is frozen and becomes a part of it."""
     dataset = load_dataset(data, "train")
-    frozen = MotionVAE.from_pretrained(vae)
+    frozen = MotionVAE.from_pretrained(vae).to(device())
     check_features(frozen.config.features, dataset.skeleton.num_features, str(vae))
     torch.manual_seed(loop.seed)
     generator = MLD(dataclasses.replace(model, vae=frozen.config))
@@ -140,9 +141,9 @@ def _latents(vae: MotionVAE, dataset: MotionDataset, seed: int) -> Tensor:
     """Posterior samples of training motions, [N, k, W]: what is learned. Means alone hide that idle parts are noise."""
     rng = numpy_rng(seed, "latents")
     rows = rng.permutation(len(dataset))[:LATENT_CLIPS]
-    parts = [dataset.batch(rows[i : i + 128], rng) for i in range(0, len(rows), 128)]
+    parts = [dataset.batch(rows[i : i + 128], rng).to(device()) for i in range(0, len(rows), 128)]
     mu, std = (torch.cat(side) for side in zip(*(vae.encode(part.motion, part.length) for part in parts), strict=True))
-    return mu + std * Draws(seed, len(mu)).normal(*mu.shape[1:])
+    return mu + std * Draws(seed, len(mu), device=device()).normal(*mu.shape[1:])
 
 
 def train_reward(data: Path, out: Path, model: TMRConfig, loop: LoopConfig) -> TMR:

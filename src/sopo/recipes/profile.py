@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sopo.device import device, synchronize
 from sopo.nn.settings import LoRAConfig
 from sopo.preference.base import Objective
 from sopo.preference.settings import PreferenceConfig
@@ -76,7 +77,7 @@ def profile(
             clock.seconds.clear()
         return False
 
-    counted = replace(loop, steps=loop.steps + 1, checkpoint_every=0)
+    counted = replace(loop, steps=loop.steps + 1, checkpoint_every=0, track=())
     with tempfile.TemporaryDirectory() as folder:
         fit(made.objective, made.batches, counted, Path(folder), f"profiling {preference.method}", watch)
     parts = (SAMPLING, SCORING, POLICY, REFERENCE, UPDATE, REST)
@@ -169,13 +170,12 @@ def time_parts(objective: Objective, clock: Clock) -> None:
 
 
 def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    synchronize()
     return time.perf_counter()
 
 
 def _peak() -> int:
-    if torch.cuda.is_available():
+    if device().type == "cuda":
         return torch.cuda.max_memory_allocated()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most  # kilobytes elsewhere

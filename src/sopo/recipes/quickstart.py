@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sopo.data.dataset import MotionDataset
+from sopo.device import state
 from sopo.evaluation.protocol import Table
 from sopo.evaluation.settings import ProtocolConfig
 from sopo.folders import CHECKPOINTS, shipped
@@ -60,7 +61,8 @@ def quickstart(out: Path, config: QuickstartConfig, checkpoints: Path = CHECKPOI
     facts = {"seed": config.seed, "seconds": round(seconds, 1)}
     write_json(out / "results.json", {**as_json(table), "config": settings, **facts, "environment": environment()})
     scorer = load_reward(reward, base.config.features)
-    _write_report(out, table, test, sources, scorer, settings, facts)
+    if state().is_main_process:
+        _write_report(out, table, test, sources, scorer, settings, facts)
     print_table(table, base="base")
     return table
 

@@ -15,8 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
+from sopo.device import state
 from sopo.folders import CHECKPOINTS
 from sopo.json_files import read_json
 from sopo.pretrained import Pretrained
@@ -53,10 +52,10 @@ def save_model(model: Pretrained, folder: Path) -> None:
 
     Of several processes the first alone writes, and all wait for it.
     """
-    if PartialState().is_main_process:
+    if state().is_main_process:
         model.eval().save_pretrained(folder)
         write_model_card(model, folder)
-    PartialState().wait_for_everyone()
+    state().wait_for_everyone()
 
 
 def write_model_card(model: Pretrained, folder: Path) -> None:
@@ -87,7 +86,9 @@ def _told(settings: Mapping[str, Any]) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON beside ``path``, then rename, so that no reader sees half a file."""
+    """Write JSON beside ``path``, then rename, so that no reader sees half a file; of several processes the first."""
+    if not state().is_main_process:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.partial")
     staging.write_text(json.dumps(content, indent=2, default=str) + "\n")

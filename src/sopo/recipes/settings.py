@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from sopo.corpus.settings import CorpusConfig
@@ -29,6 +30,18 @@ FORMATS = {
     "mp4": "film",
     "png": "film strip",
 }
+
+
+@dataclass(frozen=True)
+class MachineConfig(Settings):
+    """Where networks run."""
+
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps ...; none: the GPU that there is, else the CPU"""
+    text_models: Path | None = None
+    """folder with a folder for each published text model; none: the hub's cache, or the hub"""
+    text_cache: Path | None = None
+    """folder where the embeddings of captions are kept; none: sopo/text in the user's cache"""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class BestOf:
 
 
 def generator_source(generator: Generator, sampling: Sampling, seed: int, best_of: BestOf | None = None) -> Drawing:
-    """(batch, run) -> raw motions [N, T, D] for the batch's captions and lengths.
+    """(batch, run) -> raw motions [N, T, D] for the batch's captions and lengths, on the generator's device.
 
     The noise depends on the seed, the run and the batch's clips alone, so that two generators evaluated in
     one run start from the same noise.
@@ -42,6 +42,6 @@ def generator_source(generator: Generator, sampling: Sampling, seed: int, best_o
         x = generator.sample(generator.embed(batch.captions), length, frames, draws, sampling, count)
         if best_of is not None:
             x = score_candidates(generator, best_of.reward, x, batch.to(device), count).best()
-        return generator.decode(x, length).to(batch.motion.device)
+        return generator.decode(x, length)
 
     return source

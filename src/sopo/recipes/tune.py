@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sopo.device import device, state
 from sopo.errors import DivergenceError, UserError, reason
 from sopo.json_files import read_json
 from sopo.preference.methods import method_by_name
@@ -149,7 +150,8 @@ def tune(out: Path, models: Models, config: TuneConfig, data: Path | None = None
         "environment": environment(),
     }
     write_json(out / "tuned.json", record)
-    _write_page(out / "tuned.md", generators, config)
+    if state().is_main_process:
+        _write_page(out / "tuned.md", generators, config)
     return {label: each.best for label, each in told.items()}
 
 
@@ -160,7 +162,7 @@ def _refused(
     refused: dict[str, str] = {}
     generator = load_generator(folder)
     reward = load_reward(models.reward, generator.config.features)
-    batch = load_dataset(data, SPLIT, generator).batch([0, 1], numpy_rng(0, "refused"))
+    batch = load_dataset(data, SPLIT, generator).batch([0, 1], numpy_rng(0, "refused")).to(device())
     for row, some in named.items():
         if TUNINGS[row].guo and models.reward_guo is None:
             refused[row] = "give --reward_guo FOLDER, a Guo matcher that is not the evaluator"

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sopo.data.dataset import MotionDataset
+from sopo.device import device
 from sopo.errors import UserError
 from sopo.evaluation import metrics
 from sopo.evaluation.protocol import default_witnesses
@@ -84,14 +85,14 @@ class Measure:
         for rows in order.split(TOGETHER):
             part = self.batch.at(rows)
             part = replace(part, motion=part.motion[:, : int(part.length.max())])
-            motions = self.draw(part, 0)
+            motions, length = self.draw(part, 0), part.length.to(device())
             if self.judge is not None:
                 seen["texts"].append(_comparable(self.judge, self.judge.embed_texts(part.captions)))
-                seen["motions"].append(_comparable(self.judge, self.judge.embed_motions(motions, part.length)))
+                seen["motions"].append(_comparable(self.judge, self.judge.embed_motions(motions, length)))
             if self.reward is not None:
-                seen["reward"].append(self.reward.score(motions, part.length, part.captions))
+                seen["reward"].append(self.reward.score(motions, length, part.captions).cpu())
             for name, witness in self.witnesses.items():
-                seen[name].append(torch.as_tensor(witness(motions, part.length, part)).double())
+                seen[name].append(torch.as_tensor(witness(motions, length, part)).cpu().double())
         back = torch.argsort(order)
         found = {name: torch.cat(parts)[back] for name, parts in seen.items()}
         values: dict[str, float] = {}

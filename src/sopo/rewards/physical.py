@@ -59,7 +59,7 @@ class WeightedReward(Reward):
 
     def score(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
         scores = torch.stack([reward.score(motions, length, captions) for _, reward in self.terms])  # [terms, N]
-        self._sums, self._count = self._sums + scores.detach().double().sum(1).cpu(), self._count + len(motions)
+        self._sums, self._count = self._sums + scores.detach().cpu().double().sum(1), self._count + len(motions)
         total = (scores * scores.new_tensor([weight for weight, _ in self.terms])[:, None]).sum(0)
         return total if self.differentiable else total.detach()  # part of a slope would be another reward's
 

@@ -50,4 +50,4 @@ def resolve_tau(tau: float | str, real: Tensor, reward_range: tuple[float, float
         return parsed
     if real.numel() == 0 or not torch.isfinite(real).all():
         raise UserError(f"tau {tau!r} needs rewards of real pairs; there are {real.numel()}, or some are not finite")
-    return float(torch.quantile(real.double(), parsed.q))
+    return float(torch.quantile(real.cpu().double(), parsed.q))

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sopo.batch import Batch
+from sopo.device import device, state
 from sopo.errors import DivergenceError, UserError
 from sopo.nn.recompute import recomputed
 from sopo.randomness import Draws, derive_seed
@@ -50,27 +51,32 @@ def fit(
     """Train ``objective`` in place for ``config.steps``; leaves its averaged weights (if any) applied.
 
     objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
-    folder: gets log.jsonl, tensorboard/ and checkpoint.pt; a checkpoint found there is resumed.
+    folder: gets log.jsonl, checkpoint.pt and what trackers write; a checkpoint found there is resumed.
     watch: where it ends the run, the weights go back to the last checkpoint, if there is one.
     validation: measures the averaged weights now and then, for the log; with its ``keep_best`` the best are left.
     Raises DivergenceError if the loss stops being finite, UserError if the checkpoint does not fit or the objective
     raises one: the steps before are then in the checkpoint.
     """
-    processes = PartialState().num_processes
+    processes = state().num_processes
     if config.batch_size % processes:
         raise UserError(f"batch_size {config.batch_size} must divide by {processes} processes")
     share = config.batch_size // processes
     micro = config.micro_batch or share
     if share % micro:
         raise UserError(f"micro_batch is {micro}: a process's {share} motions must divide by it")
-    accelerator = Accelerator(mixed_precision=config.precision, gradient_accumulation_steps=share // micro)
+    accelerator = Accelerator(
+        cpu=device().type == "cpu",
+        mixed_precision=config.precision,
+        gradient_accumulation_steps=share // micro,
+    )
     start = share * accelerator.process_index
+    objective.to(accelerator.device)
     trainable = [p for p in objective.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    ema = EMA(objective.to(accelerator.device), config.ema)
+    ema = EMA(objective, config.ema)
     first = _resume(objective, optimizer, ema, config, folder / CHECKPOINT, validation)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
-    log = RunLog(folder, first or -1) if accelerator.is_main_process else None
+    log = RunLog(folder, first or -1, config.track) if accelerator.is_main_process else None
 
     def keep(steps: int) -> None:
         state = {"step": steps, "model": dict(_moving_state(objective)), "optimizer": optimizer.state_dict()}
@@ -80,7 +86,7 @@ def fit(
 
     if log and validation and first == 0:
         log.write(0, validation(0, ema))
-    with progress(title, show=accelerator.is_main_process) as report, ExitStack() as undo:
+    with progress(title) as report, ExitStack() as undo:
         if config.recompute:
             undo.enter_context(recomputed(objective))
         for step in range(first, config.steps):

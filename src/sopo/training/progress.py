@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -17,6 +19,7 @@ from rich.progress import (
 )
 
 console = Console(stderr=True)
+MINUTE = 60.0
 
 
 class Report(Protocol):
@@ -26,10 +29,10 @@ class Report(Protocol):
 
 
 @contextmanager
-def progress(title: str, show: bool = True) -> Iterator[Report]:
-    """A bar titled ``title`` on standard error; in a file or a pipe, a line every tenth of the way."""
-    if not show or not console.is_terminal:
-        yield _Lines(title) if show else _silent
+def progress(title: str) -> Iterator[Report]:
+    """A bar titled ``title`` on standard error; in a file or a pipe, lines with the same numbers (``Lines``)."""
+    if not console.is_terminal:
+        yield Lines(title)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -50,15 +53,24 @@ def progress(title: str, show: bool = True) -> Iterator[Report]:
         yield report
 
 
-class _Lines:
+class Lines:
+    """A line every tenth of the way, and each minute: how far, rate and time left, as a bar shows them."""
+
     def __init__(self, title: str) -> None:
-        self.title, self.tenth = title, -1
+        self.title, self.tenth, self.told = title, -1, 0.0
+        self.begun: tuple[int, float] | None = None  # a resumed piece of work begins in the middle
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        if (tenth := 10 * done // max(total, 1)) != self.tenth:
-            self.tenth = tenth
-            console.print(f"{self.title}: {done}/{total} {note}", highlight=False, markup=False)
+        now, tenth = time.monotonic(), 10 * done // max(total, 1)
+        self.begun = first, start = self.begun or (done, now)
+        if tenth == self.tenth and now - self.told < MINUTE:
+            return
+        self.tenth, self.told = tenth, now
+        rate = (done - first) / (now - start) if now > start else 0.0
+        left = f", {rate:.3g}/s, {clock((total - done) / rate)} left" if rate else ""
+        console.print(f"{self.title}: {done}/{total}{left} {note}".rstrip(), highlight=False, markup=False)
 
 
-def _silent(done: int, total: int, note: str = "") -> None:
-    pass
+def clock(seconds: float) -> str:
+    """h:mm:ss"""
+    return str(datetime.timedelta(seconds=round(seconds)))
