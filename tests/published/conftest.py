@@ -17,6 +17,7 @@ from released import WIDTH, words, write_glove, write_guo
 
 from sopo.cli.main import main
 from sopo.data.layout import FEATURES, TEXTS, write_split, write_statistics
+from sopo.text import choose_text_places
 from sopo.text.pretrained import PretrainedEncoder
 
 
@@ -41,9 +42,14 @@ def tiny(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> tiny_momask
 
 
 @pytest.fixture
-def no_text_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_text_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The published text models are not at hand: whatever is asked of them, they say something random."""
     monkeypatch.setattr(PretrainedEncoder, "encode", lambda self, texts: words(len(texts), self.width))
+    monkeypatch.setattr(PretrainedEncoder, "version", lambda self: "none")
+    monkeypatch.setattr("sopo.recipes.machine.choose_text_places", lambda models, cache: None)
+    choose_text_places(cache=tmp_path / "texts")
+    yield
+    choose_text_places()
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,10 @@ class TextEncoder(ABC):
     name: str
     width: int
 
+    def version(self) -> str:
+        """What tells this encoder's vectors from those of another one of its name."""
+        return "1"
+
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> TextEmbedding:
         """B texts -> TextEmbedding with L = the longest of them; every text has at least one valid token."""
