@@ -1,5 +1,5 @@
 """A run of the real preference objective, small enough for a test: imported by the tests, and launched by them
-in several processes: ``accelerate launch small_run.py FOLDER METHOD``."""
+in two processes: ``torchrun --nproc_per_node 2 small_run.py FOLDER METHOD``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sopo.batch import Batch, Caption, as_captions, length_mask
+from sopo.device import state
 from sopo.diffusion.settings import Sampling
 from sopo.generators.mdm import MDM
 from sopo.generators.settings import MDMConfig
@@ -59,17 +60,17 @@ def settings(steps: int, **changes: float | str) -> LoopConfig:
     return LoopConfig(steps=steps, batch_size=BATCH, learning_rate=1e-3, seed=3, **changes)  # type: ignore[arg-type]
 
 
-def main(folder: Path, method: str) -> None:
+def main(folder: Path, method: str, processes: int = 1) -> None:
     torch.set_num_threads(1)
     # Dropout is each process's own; without it every number is the same for any number of processes.
     objective = objective_of(method, dropout=0.0)
     fit(objective, batches, settings(4, ema=0.9), folder)
-    if torch.distributed.is_initialized():
-        assert torch.distributed.get_world_size() == 2
-        if torch.distributed.get_rank():
-            return
+    assert state().num_processes == processes
+    if not state().is_main_process:
+        return
     save_file(objective.policy.state_dict(), folder / "weights.safetensors")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    torch.set_default_dtype(torch.float64)
+    main(Path(sys.argv[1]), sys.argv[2], processes=2)

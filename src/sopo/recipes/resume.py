@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
 from sopo.errors import UserError
 from sopo.json_files import read_json
 from sopo.preference.pairs import first_difference
@@ -17,7 +15,7 @@ from sopo.recipes.record import environment, write_json
 from sopo.training.loop import CHECKPOINT
 
 # Of run.json, what may differ when a run goes on: what was measured at its start, and how long and how safely it runs.
-FREE = {"environment", "rewards", "tau", "mined", "LoopConfig.steps", "LoopConfig.checkpoint_every"}
+FREE = {"environment", "rewards", "tau", "mined", "LoopConfig.steps", "LoopConfig.checkpoint_every", "LoopConfig.track"}
 
 
 def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:
@@ -33,8 +31,7 @@ def write_run(folder: Path, settings: dict[str, Any], *configs: Any) -> None:
     if path.is_file() and next(folder.rglob(CHECKPOINT), None):
         made, wanted = _fixed(_read(path)), _fixed(record)
         refuse_others(path, made, {name: value for name, value in wanted.items() if name in made})
-    if PartialState().is_main_process:
-        write_json(path, {**record, "environment": environment()})
+    write_json(path, {**record, "environment": environment()})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class LoopConfig(Settings):
     precision: Literal["no", "bf16", "fp16"] = "no"
     micro_batch: Natural = 0  # of a process's motions, how many one pass takes; 0: all. Same gradient, less memory
     recompute: bool = False  # layers keep no activations for the way back: much less memory, a third more time
+    track: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)  # get the numbers of log.jsonl
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step`` (from 0)."""
