@@ -31,7 +31,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-BASE = ("batch", "cards", "device", "errors", "folders", "json_files", "pretrained", "randomness", "settings", "weights")
+BASE = ("batch", "cards", "device", "errors", "folders", "json_files")
+BASE += ("pretrained", "randomness", "settings", "weights")
 
 # The objectives are written against contracts: what a generator or a reward is made of stays out of sight.
 CONTRACTS = {"generators": "sopo.generators.generator", "rewards": "sopo.rewards.reward"}

@@ -69,7 +69,7 @@ def _run(flags: Namespace) -> None:
     from sopo.recipes.fingerprints import reward_hash
     from sopo.recipes.measured import add_measured, folders_with_cards
     from sopo.recipes.record import write_json
-    from sopo.reports.published import published_figures
+    from sopo.reports.published import judge_real_row, published_figures
     from sopo.reports.tables import as_json, print_table
 
     protocol, sampling = config_from(flags, ProtocolConfig), config_from(flags, Sampling, "sampling")
@@ -81,6 +81,8 @@ def _run(flags: Namespace) -> None:
     published = {}
     if flags.published:
         print("published: figures of the systems' own papers, not measured here")
+        for line in judge_real_row(table["real"], flags.published):
+            print(line)
         figures = published_figures(flags.published)
         print_table(figures)
         published = {"published": as_json(figures)}
@@ -104,4 +106,4 @@ def _compare(first: str, second: str) -> None:
     )
 
 
-EVALUATE = Verb(_prepare, _run)
+EVALUATE = Verb(_prepare, _run, networks=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -99,12 +101,11 @@ LEVELS = ("verb", "what", "which")  # where the parser keeps the words that name
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``sopo`` command."""
     verb, flags = parsed(sys.argv[1:] if arguments is None else arguments)
-    before = signal.getsignal(signal.SIGTERM)
     try:
         if verb.networks:
             _choose_machine(config_from(flags, MachineConfig))
-            signal.signal(signal.SIGTERM, _terminated)
-        verb.run(flags)
+        with _termination_told() if verb.networks else nullcontext():
+            verb.run(flags)
     except UserError as error:
         print("sopo:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(2)
@@ -116,8 +117,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         print(f"sopo: {meaning}; {GOES_ON}", file=sys.stderr)
         sys.exit(1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Verb, Namespace]:
@@ -146,6 +145,19 @@ def _explained(error: RuntimeError) -> str:
     from sopo.device import explained
 
     return explained(error)
+
+
+@contextmanager
+def _termination_told() -> Iterator[None]:
+    """A run that a scheduler ends says how it goes on."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is told of signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminated(*_: object) -> NoReturn:
