@@ -14,8 +14,10 @@ from sopo.diffusion.process import Denoiser
 from sopo.diffusion.schedule import Diffusion
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
+from sopo.generators.flow_dit import FlowDiT
 from sopo.generators.generator import DiffusionGenerator
 from sopo.generators.mdm import MDM
+from sopo.generators.settings import FlowDiTConfig
 from sopo.preference.objective import PreferenceObjective
 from sopo.preference.policy_gradient import PolicyGradient, advantages
 from sopo.preference.reward_gradient import RewardGradient
@@ -95,6 +97,40 @@ def test_the_gradient_of_the_reward_is_its_finite_difference(
     objective = RewardGradient(policy, Slope(), config_of("reward-gradient", rollout, last_steps=last_steps), 0.0)
     slope, difference = slope_and_difference(objective, policy, batch)
     assert slope == pytest.approx(difference, rel=1e-5) and slope != 0
+
+
+def flow() -> FlowDiT:
+    sizes = {"features": 251, "width": 16, "feedforward": 24, "layers": 2, "heads": 2, "max_positions": 32}
+    model = FlowDiT(FlowDiTConfig(**sizes, text_encoder="hashed-16", text_layers=1))
+    with torch.no_grad():  # as if trained: at the start no block does anything
+        for block in model.blocks:
+            block.modulate.weight.normal_(std=0.3)
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    ("rollout", "last_steps"),
+    [(Sampling("euler", 1, 2.0), 0), (Sampling("heun", 3, 2.0), 3), (Sampling("ddpm", 3, 1.0), 7)],
+    ids=["step-wise from noise", "all of a guided Heun", "all of an ancestral one"],
+)
+@pytest.mark.usefixtures("float64")
+def test_the_gradient_of_the_reward_through_a_flow_is_its_finite_difference(
+    batch: Batch, rollout: Sampling, last_steps: int
+) -> None:
+    policy, batch = flow(), Batch(batch.motion.double(), batch.length, batch.captions, batch.keys)
+    objective = RewardGradient(policy, Slope(), config_of("reward-gradient", rollout, last_steps=last_steps), 0.0)
+    slope, difference = slope_and_difference(objective, policy, batch)
+    assert slope == pytest.approx(difference, rel=1e-5) and slope != 0
+
+
+def test_a_flow_has_a_policy_gradient_where_its_steps_are_drawn(batch: Batch) -> None:
+    policy = flow()
+    objective = PolicyGradient(policy, Blind(), config_of("policy-gradient", Sampling("ddpm", 4, 1.0)), 0.0)
+    loss, values = objective(batch, Draws(0, 4))
+    assert float(values["drift"]) < 1e-9 and torch.autograd.grad(loss, policy.predict.weight)[0].any()
+    objective = PolicyGradient(policy, Blind(), config_of("policy-gradient", Sampling("heun", 4, 1.0)), 0.0)
+    with pytest.raises(UserError, match=r"--rollout\.sampler ddpm and 2 or more steps"):
+        objective(batch, Draws(0, 4))
 
 
 def test_what_all_last_steps_score_is_the_sample(policy: MDM, batch: Batch) -> None:

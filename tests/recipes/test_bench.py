@@ -133,7 +133,7 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
     assert repr(table["mdm + sopo"]) == repr(table["mdm + sopo (tau = q0.1)"])
 
 
-@pytest.mark.parametrize("kind", ["mdm", "mld", "momask"])
+@pytest.mark.parametrize("kind", ["mdm", "mld", "momask", "flow"])
 def test_all_cells_start_from_the_preset_of_their_generator(models: Models, kind: str) -> None:
     for setting in (*table1(models, kind, CONFIG), *table4(models, kind, ABLATION)):
         own = {name for name, value in stable(kind).items() if getattr(setting.preference, name) != value}

@@ -52,6 +52,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train("reward", out="reward", sizes=[*TINY, *TEXT])
     train("evaluator", out="evaluator", sizes=EVALUATOR)
     train("generator", "mdm", out="mdm", sizes=[*TINY, *TEXT, "--diffusion_steps", "8"])
+    train("generator", "flow", out="flow", sizes=[*TINY, *TEXT])
     train("vae", out="vae", sizes=[*TINY, *LATENT])
     train("generator", "mld", out="mld", sizes=["--vae", str(root / "vae"), *TINY, *TEXT, "--step_width", "16"])
     train("rvq", out="rvq", sizes=RVQ)
@@ -60,7 +61,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def paths(root: Path) -> dict[str, str]:
-    return {name: str(root / name) for name in ("data", "reward", "evaluator", "mdm", "mld", "momask")}
+    return {name: str(root / name) for name in ("data", "reward", "evaluator", "mdm", "mld", "momask", "flow")}
 
 
 def test_the_folder_is_sound(kit: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +70,7 @@ def test_the_folder_is_sound(kit: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert lines[0].endswith("kit") and lines[-1] == "usable"
 
 
-@pytest.mark.parametrize("family", ["mdm", "mld", "momask"])
+@pytest.mark.parametrize("family", ["mdm", "mld", "momask", "flow"])
 def test_every_family_is_aligned_and_measured(kit: Path, tmp_path: Path, family: str) -> None:
     at = paths(kit)
     aligned, results = str(tmp_path / "aligned"), tmp_path / "results.json"
