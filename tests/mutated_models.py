@@ -52,7 +52,7 @@ def models(work: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
         "preference": BradleyTerry(BradleyTerryConfig()),
     }
     folders = {name: model.eval().save_pretrained(work / name) for name, model in small.items()}
-    shipped = {"mdm": load_generator, "mld": load_generator, "momask": load_generator, "reward": load_matcher}
+    shipped = dict.fromkeys(("mdm", "mld", "momask", "flow"), load_generator) | {"reward": load_matcher}
     loaders: dict[str, Callable[[Path], Any]] = {
         **shipped,
         "evaluator": load_matcher,

@@ -103,7 +103,7 @@ def test_types_of_weights(folder: Path) -> None:
         load_generator(folder)
 
 
-@pytest.mark.parametrize("name", ["mdm", "mld", "momask", "reward", "evaluator"])
+@pytest.mark.parametrize("name", ["mdm", "mld", "momask", "flow", "reward", "evaluator"])
 def test_the_kind_of_what_is_shipped(name: str) -> None:
     kind = {"reward": "tmr", "evaluator": "guo"}.get(name, name)
     assert read_kind(f"shipped/{name}") == read_kind(CHECKPOINTS / name) == kind

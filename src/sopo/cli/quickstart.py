@@ -11,7 +11,9 @@ from sopo.recipes.settings import QuickstartConfig
 
 def _prepare(parser: Parser) -> None:
     add_path(parser, "--out", "folder for data, model, results.json and report.html", default="runs/quickstart")
-    add_path(parser, "--checkpoints", "folder of mdm/, mld/, momask/, reward/, evaluator/", default=str(CHECKPOINTS))
+    add_path(
+        parser, "--checkpoints", "folder of mdm/, mld/, momask/, flow/, reward/, evaluator/", default=str(CHECKPOINTS)
+    )
     add_config(parser, QuickstartConfig)
 
 

@@ -4,7 +4,7 @@ The procedural corpus, then reward, evaluator and a generator of each family, ea
 interrupted call goes on where it stopped. Nothing but the procedural corpus is seen. Reward and evaluator learn from a
 corpus of their own, larger and without wrong captions, as judges should know better than what they judge. A generator
 is pre-trained on captions of which some are wrong, then fine-tuned on the same clips without those: what is left for a
-preference is what plain training no longer mends.
+preference is what plain training no longer mends. The FlowDiT sees the clips without those from the start.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sopo.recipes.corpus import made_corpus
 from sopo.recipes.presets import ALIGNMENT_CORPUS, RAW_CORPUS
 from sopo.recipes.pretrain import (
     train_evaluator,
+    train_flow,
     train_mdm,
     train_mld,
     train_momask,
@@ -35,9 +36,10 @@ from sopo.training.settings import LoopConfig
 from sopo.weights import read_weights
 
 JUDGES_CORPUS = CorpusConfig(train=12000, val=64, test=64, seed=100, wrong_share=0.0, coarse_share=0.15)
-GENERATORS = ("mdm", "mld", "momask")
+TUNED = ("mdm", "mld", "momask")
+GENERATORS = (*TUNED, "flow")
 SHIPPED = ("reward", "evaluator", *GENERATORS)
-HALF = ("mld", "momask")  # stored in half precision, for the size of the package; computed in single as the others
+HALF = GENERATORS[1:]  # stored in half precision, for the size of the package; computed in single as the others
 
 
 def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
@@ -53,9 +55,10 @@ def make_checkpoints(work: Path, out: Path = CHECKPOINTS) -> None:
     momask = presets.MOMASK_PRESETS["small"]
     train_momask(raw, work / "rvq", pretrained / "momask", momask, LoopConfig(**presets.LOOP_MOMASK))
     tuning = made_corpus(work / "data", ALIGNMENT_CORPUS)
-    for name in GENERATORS:
+    for name in TUNED:
         loop = LoopConfig(**presets.LOOP_TUNINGS[name])
         align(tuning, pretrained / name, None, work / name, PreferenceConfig(method="sft"), loop)
+    train_flow(tuning, work / "flow", presets.FLOW_PRESETS["small"], LoopConfig(**presets.LOOP_FLOW))
     for name in SHIPPED:
         ship(work / name, out / name, half=name in HALF)
 

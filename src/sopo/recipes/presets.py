@@ -42,6 +42,7 @@ STABLE_OF: dict[str, dict[str, Any]] = {
     "mdm": {"noisiest": 0.3},
     "mld": {"K": 4, "noisiest": 0.3, "rollout": Sampling("ddpm", 50, 1.0)},
     "momask": {"K": 4, "scale": 10.0, "noisiest": 0.2},
+    "flow": {"noisiest": 0.3},
 }
 # ... and where a method does: only ancestral steps are drawn, and a group of two has no middle.
 STABLE_OF_METHOD: dict[str, dict[str, Any]] = {"policy-gradient": {"K": 4, "rollout": Sampling("ddpm", 10, 1.0)}}

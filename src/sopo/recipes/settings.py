@@ -69,7 +69,7 @@ def check_formats(formats: Iterable[str]) -> None:
 class QuickstartConfig(Settings):
     """The quickstart's budget; the defaults take about five minutes on two cores."""
 
-    generator: Literal["mdm", "mld", "momask"] = "mdm"
+    generator: Literal["mdm", "mld", "momask", "flow"] = "mdm"
     train_clips: Positive = 3000
     test_clips: Positive = 320
     steps: Positive = 100
