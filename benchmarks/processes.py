@@ -45,7 +45,7 @@ def jobs(data: Path, out: Path, steps: int) -> dict[str, Callable[[], object]]:
     preference = PreferenceConfig(**stable("mdm"))
     loop = LoopConfig(**(loop_stable("mdm") | {"steps": steps, "track": (), "checkpoint_every": 0}))
     made = prepare(data, generator, reward, preference, loop)  # which every process does by itself
-    mining, protocol = MineConfig(captions=1024, sampling=SAMPLING), ProtocolConfig(runs=4)
+    mining, protocol = MineConfig(captions=512, sampling=SAMPLING), ProtocolConfig(runs=2)
     return {
         "align": lambda: fit(made.objective, made.batches, loop, out / "run"),
         "pairs mine": lambda: mine(data, generator, reward, out / "pairs.parquet", mining),
@@ -87,7 +87,7 @@ def main() -> None:
         worker(*flags.worker, flags.steps, flags.clock)
         return
     with tempfile.TemporaryDirectory() as folder:
-        data = made_corpus(Path(folder) / "data", CorpusConfig(train=600, val=0, test=128))
+        data = made_corpus(Path(folder) / "data", CorpusConfig(train=300, val=0, test=128))
         one, two = (measure(processes, flags, data) for processes in (1, 2))
     print(f"{'job':<12}{'one, s':>10}{'two, s':>18}{'scaling':>10}")
     scaling = {name: one[name][0] / (2 * max(two[name])) for name in one}
