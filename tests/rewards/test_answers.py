@@ -59,8 +59,9 @@ def drawn(count: int, guess: tuple[float, ...], tests: int = 0) -> tuple[TMR, An
     """Answers by a model of known weights, each annotator guessing so often, and these weights."""
     torch.manual_seed(0)
     matcher = TMR(TMRConfig(263, "hashed-16", 4, 8, 1, 1))
-    weights = 2 * torch.randn(12)
-    described = torch.cat([torch.randn(2 * count, 12), torch.zeros(2 * count, 1)], -1)
+    weights = torch.zeros(3 * 4 + 2 * 263)
+    weights[:12] = 2 * torch.randn(12)
+    described = torch.cat([torch.randn(2 * count, 12), torch.zeros(2 * count, 2 * 263 + 1)], -1)
     a, b = torch.arange(2 * count).view(2, -1)
     first, second = (described[side, :-1] @ weights for side in (a, b))
     answer = torch.multinomial(AnswerModel(1, ties=True).log_weights(first, second).exp(), 1)[:, 0]
@@ -88,7 +89,7 @@ def test_the_fit_finds_the_weights_and_who_guesses() -> None:
 def test_few_answers_leave_the_tmr_as_it_is() -> None:
     """Where nothing can be learnt, the strongest prior foresees best."""
     matcher, answers, _ = drawn(120, (1.0,))
-    assert fit(matcher, answers, torch.arange(120), ChoicesConfig()).prior == 100
+    assert fit(matcher, answers, torch.arange(120), ChoicesConfig()).prior == 10
 
 
 def test_no_caption_is_on_both_sides() -> None:

@@ -16,7 +16,7 @@ from sopo.rewards.answers import CHOICES, TIES, AnswerModel
 from sopo.rewards.bradley_terry import BradleyTerry
 from sopo.rewards.settings import BradleyTerryConfig
 
-PRIORS = (10.0, 30.0, 100.0)  # tried where the config names none
+PRIORS = (0.001, 0.01, 0.1, 1.0, 10.0)  # tried where the config names none
 FOLDS = 3
 SLOPE = 10.0  # deviation of the prior on the cosine's slope, so that choices without a mistake do not drive it on
 ITERATIONS = 60  # of LBFGS

@@ -120,7 +120,7 @@ def read_answers(labels: list[Label], path: Path, matcher: TMR) -> Answers:
 
 @torch.no_grad()
 def describe(motions: dict[tuple[str, Path], int], matcher: TMR) -> Tensor:
-    """(caption, motion file) of U motions -> [U, 3 E + 1] as ``BradleyTerry.describe_pair`` gives it, in 64 bits."""
+    """(caption, motion file) of U motions -> [U, F] as ``BradleyTerry.describe_pair`` gives it, in 64 bits."""
     model = BradleyTerry(BradleyTerryConfig(matcher.config)).to(device())
     model.matcher.load_state_dict(matcher.state_dict())
     skeleton = skeleton_for_features(matcher.config.features)

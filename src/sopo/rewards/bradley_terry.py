@@ -8,17 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sopo.batch import Caption
+from sopo.batch import Caption, length_mask
 from sopo.matching.tmr import TMR
 from sopo.pretrained import Pretrained
 from sopo.rewards.reward import Reward
 from sopo.rewards.settings import BradleyTerryConfig
 
+LARGEST = 5.0  # deviations that a feature counts at most
+
 
 class BradleyTerry(Pretrained):
     """Strength s of a motion for a caption: people prefer a over b with probability sigmoid(s_a - s_b).
 
-    s = slope cos(motion, caption) + w . (motion, caption, their product) - centre; with w = 0 it ranks as the TMR does.
+    s = slope cos(motion, caption) + w . (motion, caption, their product, body) - centre; with w = 0 it ranks as the TMR
+    does. body: mean and deviation of each normalised feature over the frames, for tastes that a TMR has no place for.
     """
 
     Config, kind, loader = BradleyTerryConfig, "bradley-terry", "load_reward"
@@ -30,7 +33,7 @@ class BradleyTerry(Pretrained):
         self.config = config
         self.matcher = TMR(config.tmr).requires_grad_(False).eval()
         self.slope = nn.Parameter(torch.tensor(1.0))
-        self.weights = nn.Parameter(torch.zeros(3 * config.tmr.width))
+        self.weights = nn.Parameter(torch.zeros(3 * config.tmr.width + 2 * config.features))
         self.register_buffer("centre", torch.zeros(()))  # choices alone leave strengths open up to a constant
 
     def train(self, mode: bool = True) -> BradleyTerry:
@@ -39,17 +42,31 @@ class BradleyTerry(Pretrained):
         return self
 
     def describe_pair(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> Tensor:
-        """What s is made of, [N, 3 E + 1]: both embeddings, their product and cosine. Raw features [N, T, D]."""
-        return self.describe_embedded(self.matcher.embed_motions(motions, length), captions)
+        """What s is made of, [N, F]; the last is the cosine. Raw features [N, T, D]."""
+        return self.describe_embedded(motions, length, captions, self.matcher.embed_motions(motions, length))
 
-    def describe_embedded(self, motions: Tensor, captions: Sequence[Caption]) -> Tensor:
+    def describe_embedded(
+        self, motions: Tensor, length: Tensor, captions: Sequence[Caption], embedding: Tensor
+    ) -> Tensor:
         """``describe_pair`` of motions that are embedded already, [N, E]."""
-        motion = F.normalize(motions, dim=-1)
+        motions, length = motions.to(embedding.device), length.to(embedding.device)
+        motion = F.normalize(embedding, dim=-1)
         text = F.normalize(self.matcher.embed_texts(captions), dim=-1)
-        return torch.cat([motion, text, motion * text, (motion * text).sum(-1, keepdim=True)], dim=-1)
+        cosine = (motion * text).sum(-1, keepdim=True)
+        return torch.cat([motion, text, motion * text, self._body(motions, length), cosine], dim=-1)
+
+    def _body(self, motions: Tensor, length: Tensor) -> Tensor:
+        """[N, 2 D], about as long as an embedding."""
+        valid = length_mask(length, motions.shape[1])[..., None]
+        x = torch.where(valid, self.matcher.normalizer.normalize(motions), 0.0)
+        count = length[:, None]
+        mean = x.sum(1) / count
+        deviation = (torch.where(valid, x - mean[:, None], 0.0).square().sum(1) / count).sqrt()
+        body = torch.cat([mean, deviation], dim=-1).clamp(-LARGEST, LARGEST)
+        return 2 * body / body.shape[-1] ** 0.5
 
     def strength(self, described: Tensor) -> Tensor:
-        """What ``describe_pair`` gives [..., 3 E + 1] -> s [...]; 0 is just good enough, where answers say so."""
+        """What ``describe_pair`` gives [..., F] -> s [...]; 0 is just good enough, where answers say so."""
         return self.slope * described[..., -1] + described[..., :-1] @ self.weights - self.centre
 
 
@@ -70,7 +87,8 @@ class BradleyTerryReward(Reward):
     @torch.no_grad()
     def score_and_embed(self, motions: Tensor, length: Tensor, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
         embedded = self.embed_motions(motions, length)
-        return self.model.strength(self.model.describe_embedded(embedded, captions)).sigmoid(), embedded
+        described = self.model.describe_embedded(motions, length, captions, embedded)
+        return self.model.strength(described).sigmoid(), embedded
 
     def describe(self) -> str:
         return "people's answers (Bradley-Terry on TMR), probability against a middling motion, 0..1"
