@@ -53,6 +53,14 @@ def other_guo(tmp_path: Path) -> str:
     return str(GuoMatcher(sizes).save_pretrained(tmp_path / "guo"))
 
 
+def test_rows_are_asked_for_by_name(world, models: Models, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, seeds=(0,), runs=1, rows=("sft", "sopo"))
+    table, _ = bench("table1", tmp_path / "out", models, config, world.data)
+    assert list(table) == ["real", "mdm", "mdm + sft", "mdm + sopo"]
+    with pytest.raises(UserError, match="rows: unknown ppo; known: sft, modipo-T"):
+        bench("table1", tmp_path / "none", models, dataclasses.replace(config, rows=("ppo",)), world.data)
+
+
 def test_table1_has_every_method_of_every_generator(world, models: Models, other_guo: str, tmp_path: Path) -> None:
     two = (world.generators["mdm"], world.generators["momask"])
     config = dataclasses.replace(CONFIG, seeds=(0,), runs=1)

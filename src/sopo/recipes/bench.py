@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sopo.device import state
+from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
@@ -71,6 +73,14 @@ def stable_row(kind: str, reward: str, method: str, name: str = "", **changes: A
     return Setting(name or method, preference, reward if method_by_name(method).needs_pairs else None)
 
 
+def _asked(settings: list[Setting], names: Sequence[str]) -> list[Setting]:
+    """Those of the names, or all where there are none; UserError names one that no setting has."""
+    known = [setting.name for setting in settings]
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"rows: unknown {', '.join(unknown)}; known: {', '.join(known)}")
+    return [setting for setting in settings if not names or setting.name in names]
+
+
 def bench(
     name: str, out: Path, models: Models, config: BenchConfig, data: Path | None = None, tuned: Path | None = None
 ) -> tuple[Table, dict[str, str]]:
@@ -89,6 +99,7 @@ def bench(
         label: TABLES[name](models, kind, config) if choices is None else choices.settings(folder, models, config.steps)
         for label, (kind, folder) in labels.items()
     }
+    settings = {label: _asked(rows, config.rows) for label, rows in settings.items()}
     data = data or made_corpus(out / "data", config.corpus)
     if choices is not None:
         choices.check_data(data)

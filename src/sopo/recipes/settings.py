@@ -98,6 +98,7 @@ class BenchConfig(Settings):
     steps: Positive = LOOP_STABLE["steps"]
     seeds: tuple[Seed, ...] = (0, 1, 2)
     runs: Positive = 20
+    rows: tuple[str, ...] = ()  # of the table, by name; empty: all
     best_of: Positive = 1  # above 1, a row of the untrained base: of so many samples the one that the reward likes best
     corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
     mining: MineConfig = field(default_factory=lambda: MineConfig(half=True))
@@ -142,7 +143,6 @@ class TuneConfig(BenchConfig):
     """The budget of a tuning, the same for every method; what is measured is the validation split."""
 
     settings: Annotated[int, Range(1, 8)] = 8  # that are tried of each method
-    rows: tuple[str, ...] = ()  # of the table, those to tune; empty: all
     seeds: tuple[Seed, ...] = (0,)
     runs: Positive = 4
     corpus: CorpusConfig = TUNING_CORPUS
