@@ -1,10 +1,14 @@
-"""Model folders on disk, shipped or from the hub, and their config.json."""
+"""Model folders, shipped or from the hub, and their config.json; folders that one process alone writes to."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sopo.errors import UserError, reason
 from sopo.json_files import read_json
@@ -81,3 +85,17 @@ def read_kind(folder: str | Path) -> str:
     if not isinstance(kind, str):
         raise UserError(f"{folder}: its {CONFIG_FILE} says kind is {shown(kind)}: not the word for a model")
     return kind
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Write to a folder alone; UserError while another process does. A process that is killed holds nothing."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"{folder}: another process writes there; wait for it, or choose another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()

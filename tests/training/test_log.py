@@ -11,6 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sopo.errors import UserError
+from sopo.folders import hold
 from sopo.training import progress
 from sopo.training.log import RunLog, read_log
 
@@ -68,3 +69,11 @@ def test_lines_say_rate_and_time_left_each_tenth_and_each_minute(
         "evaluating: 500/1000 row",
         "evaluating: 502/1000, 0.025/s, 5:32:00 left row",
     ]
+
+
+def test_one_process_writes_to_a_run(tmp_path: Path) -> None:
+    with hold(tmp_path), pytest.raises(UserError, match="another process writes there"):
+        RunLog(tmp_path, resume_from=-1)
+    log = RunLog(tmp_path, resume_from=-1)
+    log.close()
+    RunLog(tmp_path, resume_from=-1).close()

@@ -19,6 +19,7 @@ from sopo.batch import Batch, as_captions
 from sopo.data.dataset import MotionDataset, crops
 from sopo.device import device
 from sopo.errors import UserError
+from sopo.folders import hold
 from sopo.generators.generator import Generator
 from sopo.json_files import read_utf8
 from sopo.people.settings import StudyConfig
@@ -70,15 +71,16 @@ def make(
     skeleton = loaded[0].skeleton
     asking = {"seed": config.seed, "repeat": config.repeats, "attention": config.attention}
     study = Study.make(out, skeleton, {"origin": origin, "complete": False, **asking})
-    refuse_others(out, study.store.setting("origin") or {}, origin)
-    if not study.store.setting("complete"):
-        dataset = load_dataset(data, config.split, loaded[0]) if data else None
-        prompts = _of_file(captions, loaded[0], generators[0], config) if captions else _of_data(dataset, config)
-        sides = _sides(generators, loaded, dataset, config)
-        scorer = load_reward(reward, skeleton.num_features) if reward else None
-        _add_pairs(study, prompts, sides, scorer, config, report)
-        _add_tests(study, _of_data(dataset, config) if dataset else prompts, dataset, sides[0], config)
-        study.store.set({"complete": True})
+    with hold(out):
+        refuse_others(out, study.store.setting("origin") or {}, origin)
+        if not study.store.setting("complete"):
+            dataset = load_dataset(data, config.split, loaded[0]) if data else None
+            prompts = _of_file(captions, loaded[0], generators[0], config) if captions else _of_data(dataset, config)
+            sides = _sides(generators, loaded, dataset, config)
+            scorer = load_reward(reward, skeleton.num_features) if reward else None
+            _add_pairs(study, prompts, sides, scorer, config, report)
+            _add_tests(study, _of_data(dataset, config) if dataset else prompts, dataset, sides[0], config)
+            study.store.set({"complete": True})
     return study
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
 from sopo.errors import UserError
+from sopo.folders import hold
 
 PROJECT = "sopo"
 
@@ -18,15 +20,20 @@ PROJECT = "sopo"
 class RunLog:
     """Appends to ``folder/log.jsonl``; lines of steps after ``resume_from`` (an earlier life) are dropped.
 
-    trackers: names that Accelerate has trackers for, each told the same numbers. Raises UserError if one is not there.
+    trackers: names that Accelerate has trackers for, each told the same numbers. Raises UserError if one is not there,
+    or another process writes to the folder.
     """
 
     def __init__(self, folder: Path, resume_from: int, trackers: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._open = ExitStack()
+        self._open.enter_context(hold(folder))
         self.path = folder / "log.jsonl"
         kept = [line for line in read_log(self.path) if line["step"] <= resume_from]
         self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self.trackers = [_tracker(name, folder, resume_from) for name in trackers]
+        for tracker in self.trackers:
+            self._open.callback(tracker.finish)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         with self.path.open("a") as file:
@@ -35,8 +42,7 @@ class RunLog:
             tracker.log(values, step=step)
 
     def close(self) -> None:
-        for tracker in self.trackers:
-            tracker.finish()
+        self._open.close()
 
 
 def _tracker(name: str, folder: Path, resume_from: int) -> Any:

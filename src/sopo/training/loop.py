@@ -84,9 +84,11 @@ def fit(
             best = {} if validation is None else {"best": validation.best}
             save_checkpoint(folder / CHECKPOINT, state | {"ema": ema.state_dict()} | best)
 
-    if log and validation and first == 0:
-        log.write(0, validation(0, ema))
     with progress(title) as report, ExitStack() as undo:
+        if log:
+            undo.callback(log.close)
+            if validation and first == 0:
+                log.write(0, validation(0, ema))
         if config.recompute:
             undo.enter_context(recomputed(objective))
         for step in range(first, config.steps):
@@ -138,8 +140,6 @@ def fit(
             if last or (config.checkpoint_every and (step + 1) % config.checkpoint_every == 0):
                 keep(step + 1)
                 accelerator.wait_for_everyone()
-    if log:
-        log.close()
     if config.ema:
         ema.copy_in(ema.average)
     if validation and validation.keep_best and validation.best:
