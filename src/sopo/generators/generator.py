@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sopo.batch import Batch, Caption
+from sopo.batch import Batch, Caption, length_mask
 from sopo.diffusion.process import Chain, Denoiser, Process
 from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError, answer_for
 from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import Skeleton, skeleton_for_features
+from sopo.nn.frames import frame_mean
 from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
 from sopo.text.encoder import TextEmbedding, TextEncoder
@@ -164,3 +165,20 @@ class DiffusionGenerator(Generator):
 
     def snr_weight(self, draw: NoiseDraw) -> Tensor:
         return self.diffusion.snr_weight(draw.step)
+
+
+class FeatureGenerator(DiffusionGenerator):
+    """x is the features normalised by the dataset's statistics, [N, T, D]: a place is a frame."""
+
+    def encode(self, batch: Batch) -> Tensor:
+        # The batch carries the dataset's normalisation, which pre-training made the model's own.
+        return batch.motion
+
+    def decode(self, x: Tensor, length: Tensor) -> Tensor:
+        return self.normalizer.denormalize(x) * length_mask(length, x.shape[1])[..., None]
+
+    def shape(self, frames: int) -> tuple[int, ...]:
+        return frames, self.config.features
+
+    def mean_over(self, values: Tensor, length: Tensor) -> Tensor:
+        return frame_mean(values, length)

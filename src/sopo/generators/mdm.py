@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from sopo.batch import Batch, length_mask
 from sopo.diffusion.process import Denoiser
 from sopo.diffusion.schedule import Diffusion
-from sopo.generators.generator import DiffusionGenerator, NoiseDraw
+from sopo.generators.generator import FeatureGenerator, NoiseDraw
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, first_positions, sinusoids
-from sopo.nn.frames import FramesFromTokens, fold_frames, frame_error, frame_mean
+from sopo.nn.frames import FramesFromTokens, fold_frames, frame_error
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
 
 
-class MDM(DiffusionGenerator):
+class MDM(FeatureGenerator):
     """x is the features normalised by the dataset's statistics, [N, T, D]; the network predicts x_0."""
 
     Config = MDMConfig
@@ -109,16 +109,6 @@ class MDM(DiffusionGenerator):
 
     # The contract --------------------------------------------------------------------------------------
 
-    def encode(self, batch: Batch) -> Tensor:
-        # The batch carries the dataset's normalisation, which pre-training made the model's own.
-        return batch.motion
-
-    def decode(self, x: Tensor, length: Tensor) -> Tensor:
-        return self.normalizer.denormalize(x) * length_mask(length, x.shape[1])[..., None]
-
-    def shape(self, frames: int) -> tuple[int, ...]:
-        return frames, self.config.features
-
     def denoiser(self, condition: TextEmbedding, length: Tensor, guidance: float, K: int = 1) -> Denoiser:
         memory, padding = (part.repeat_interleave(K, dim=0) for part in self.read(condition))
         length = length.repeat_interleave(K)
@@ -134,9 +124,6 @@ class MDM(DiffusionGenerator):
             return unconditional + guidance * (conditional - unconditional)
 
         return denoiser
-
-    def mean_over(self, values: Tensor, length: Tensor) -> Tensor:
-        return frame_mean(values, length)
 
     def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
         return self.error(x, length, draw, *self.read(condition))
