@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from sopo.cli.parser import Parser, Verb, add_config, add_path, config_from
-from sopo.recipes.settings import AblationConfig, BenchConfig, FigureConfig, GainConfig, TuneConfig
+from sopo.recipes.settings import AblationConfig, BenchConfig, FigureConfig, FoldsConfig, GainConfig, TuneConfig
 
 if TYPE_CHECKING:
     from sopo.recipes.bench_grid import Models
@@ -89,6 +89,20 @@ def _run_figure(flags: Namespace) -> None:
         print(path)
 
 
+def _prepare_folds(parser: Parser) -> None:
+    add_path(parser, "--data", "folder in the HumanML3D layout; all its clips take part, whatever their split")
+    add_path(parser, "--out", "folder for the folds, folds.md and folds.json", default="runs/folds")
+    add_config(parser, FoldsConfig)
+
+
+def _run_folds(flags: Namespace) -> None:
+    from sopo.recipes.folds import cross_validate
+
+    cross_validate(flags.data, flags.out, config_from(flags, FoldsConfig))
+    print((flags.out / "folds.md").read_text())
+
+
 TABLE1, TABLE4, TIME_TO_GAIN = _table("table1"), _table("table4", AblationConfig), _table("time-to-gain", GainConfig)
 TUNE = Verb(_prepare_tune, _run_tune, networks=True)
+FOLDS = Verb(_prepare_folds, _run_folds, networks=True)
 FIGURE1 = Verb(_prepare_figure, _run_figure, networks=True)

@@ -91,6 +91,7 @@ VERBS: Verbs = {
         "table1": Entry("bench:TABLE1", "alignment methods against each other, Table 1 of the paper"),
         "table4": Entry("bench:TABLE4", "objectives, tau, K and C, Table 4 of the paper"),
         "figure1": Entry("bench:FIGURE1", "motions before and after alignment, a strip for each seed, Figure 1"),
+        "folds": Entry("bench:FOLDS", "cross-validation: every clip tested once, by models that never saw it"),
         "time-to-gain": Entry("bench:TIME_TO_GAIN", "the shortest run whose gain is apart from the base"),
     },
 }

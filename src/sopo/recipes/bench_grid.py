@@ -41,7 +41,7 @@ from sopo.recipes.pace import seconds_a_motion, seconds_a_step
 from sopo.recipes.presets import loop_stable
 from sopo.recipes.record import write_json
 from sopo.recipes.resume import claim
-from sopo.recipes.settings import BenchConfig
+from sopo.recipes.settings import GridConfig
 from sopo.recipes.sources import BestOf, generator_source
 from sopo.reports.bench import TIME, WALL
 from sopo.reports.results import REAL, Stat
@@ -108,7 +108,7 @@ class Grid:
         data: Path,
         settings: Sequence[Setting],
         models: Models,
-        config: BenchConfig,
+        config: GridConfig,
         split: str = "test",
     ) -> None:
         self.label, self.folder, self.root, self.data = label, folder, root, data

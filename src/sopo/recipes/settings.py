@@ -92,15 +92,14 @@ class MineConfig(Settings):
 
 
 @dataclass(frozen=True)
-class BenchConfig(Settings):
-    """The budget of a table; every cell has the same steps."""
+class GridConfig(Settings):
+    """The budget of the cells of a table; every one has the same steps."""
 
     steps: Positive = LOOP_STABLE["steps"]
     seeds: tuple[Seed, ...] = (0, 1, 2)
     runs: Positive = 20
     rows: tuple[str, ...] = ()  # of the table, by name; empty: all
     best_of: Positive = 1  # above 1, a row of the untrained base: of so many samples the one that the reward likes best
-    corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
     mining: MineConfig = field(default_factory=lambda: MineConfig(half=True))
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))  # of what is measured
 
@@ -108,6 +107,13 @@ class BenchConfig(Settings):
         super().__post_init__()
         if not self.seeds:
             raise UserError("seeds is empty: give one or more")
+
+
+@dataclass(frozen=True)
+class BenchConfig(GridConfig):
+    """The budget of a table."""
+
+    corpus: CorpusConfig = ALIGNMENT_CORPUS  # made where no data are given
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,28 @@ class TuneConfig(BenchConfig):
         super().__post_init__()
         if self.runs < 2:
             raise UserError(f"runs is {self.runs}: the choice is by intervals, which take 2 or more")
+        if unknown := [name for name in self.rows if name not in TUNINGS]:
+            raise UserError(f"rows: unknown {', '.join(unknown)}; known: {', '.join(TUNINGS)}")
+
+
+@dataclass(frozen=True)
+class FoldsConfig(GridConfig):
+    """The budget of a cross-validation; ``steps``, ``seeds`` and ``runs`` are those of every fold."""
+
+    folds: Annotated[int, Range(2)] = 5
+    together: str = ""  # regular expression with one group: clips whose sources are alike in it share a fold
+    val_share: Annotated[float, Range(0, 1, "()")] = 0.1  # of what is not tested, set aside for validation
+    seed: Seed = 0  # of the folds
+    settings: Annotated[int, Range(0, 8)] = 0  # tried of each method on a fold's validation split; 0: ``stable`` alone
+    rows: tuple[str, ...] = ("sft", "online-dpo", "sopo")
+    reward_steps: Positive = 1000
+    evaluator_steps: Positive = 800
+    base_steps: Positive = 3000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.settings and self.runs < 2:
+            raise UserError(f"runs is {self.runs}: the choice among settings is by intervals, which take 2 or more")
         if unknown := [name for name in self.rows if name not in TUNINGS]:
             raise UserError(f"rows: unknown {', '.join(unknown)}; known: {', '.join(TUNINGS)}")
 
