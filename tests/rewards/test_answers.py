@@ -11,6 +11,7 @@ from sopo.matching.tmr import TMR
 from sopo.recipes.preference_fit import Answers, fit, held_out
 from sopo.recipes.settings import ChoicesConfig
 from sopo.rewards.answers import ANSWERS, AnswerModel
+from sopo.rewards.repeats import WIDTH
 
 A, B, GOOD, BAD = range(len(ANSWERS))
 
@@ -59,9 +60,9 @@ def drawn(count: int, guess: tuple[float, ...], tests: int = 0) -> tuple[TMR, An
     """Answers by a model of known weights, each annotator guessing so often, and these weights."""
     torch.manual_seed(0)
     matcher = TMR(TMRConfig(263, "hashed-16", 4, 8, 1, 1))
-    weights = torch.zeros(3 * 4 + 2 * 263)
+    weights = torch.zeros(3 * 4 + 2 * 263 + WIDTH)
     weights[:12] = 2 * torch.randn(12)
-    described = torch.cat([torch.randn(2 * count, 12), torch.zeros(2 * count, 2 * 263 + 1)], -1)
+    described = torch.cat([torch.randn(2 * count, 12), torch.zeros(2 * count, 2 * 263 + WIDTH + 1)], -1)
     a, b = torch.arange(2 * count).view(2, -1)
     first, second = (described[side, :-1] @ weights for side in (a, b))
     answer = torch.multinomial(AnswerModel(1, ties=True).log_weights(first, second).exp(), 1)[:, 0]

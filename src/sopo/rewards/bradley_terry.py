@@ -10,7 +10,9 @@ from torch.nn import functional as F
 
 from sopo.batch import Caption, length_mask
 from sopo.matching.tmr import TMR
+from sopo.motion.skeleton import skeleton_for_features
 from sopo.pretrained import Pretrained
+from sopo.rewards.repeats import WIDTH, agreement
 from sopo.rewards.reward import Reward
 from sopo.rewards.settings import BradleyTerryConfig
 
@@ -20,8 +22,9 @@ LARGEST = 5.0  # deviations that a feature counts at most
 class BradleyTerry(Pretrained):
     """Strength s of a motion for a caption: people prefer a over b with probability sigmoid(s_a - s_b).
 
-    s = slope cos(motion, caption) + w . (motion, caption, their product, body) - centre; with w = 0 it ranks as the TMR
-    does. body: mean and deviation of each normalised feature over the frames, for tastes that a TMR has no place for.
+    s = slope cos(motion, caption) + w . (motion, caption, their product, body, repeats) - centre; with w = 0 it ranks
+    as the TMR does. body: mean and deviation of each normalised feature over the frames, for tastes that a TMR has no
+    place for. repeats: how near limbs' swings come to the number that the caption names (``sopo.rewards.repeats``).
     """
 
     Config, kind, loader = BradleyTerryConfig, "bradley-terry", "load_reward"
@@ -33,7 +36,7 @@ class BradleyTerry(Pretrained):
         self.config = config
         self.matcher = TMR(config.tmr).requires_grad_(False).eval()
         self.slope = nn.Parameter(torch.tensor(1.0))
-        self.weights = nn.Parameter(torch.zeros(3 * config.tmr.width + 2 * config.features))
+        self.weights = nn.Parameter(torch.zeros(3 * config.tmr.width + 2 * config.features + WIDTH))
         self.register_buffer("centre", torch.zeros(()))  # choices alone leave strengths open up to a constant
 
     def train(self, mode: bool = True) -> BradleyTerry:
@@ -53,7 +56,9 @@ class BradleyTerry(Pretrained):
         motion = F.normalize(embedding, dim=-1)
         text = F.normalize(self.matcher.embed_texts(captions), dim=-1)
         cosine = (motion * text).sum(-1, keepdim=True)
-        return torch.cat([motion, text, motion * text, self._body(motions, length), cosine], dim=-1)
+        skeleton = skeleton_for_features(self.config.features)
+        repeats = 2 * agreement(motions, length, captions, skeleton) / WIDTH**0.5
+        return torch.cat([motion, text, motion * text, self._body(motions, length), repeats, cosine], dim=-1)
 
     def _body(self, motions: Tensor, length: Tensor) -> Tensor:
         """[N, 2 D], about as long as an embedding."""
