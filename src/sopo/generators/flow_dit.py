@@ -18,7 +18,7 @@ from sopo.generators.settings import FlowDiTConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.dit import DiTBlock
 from sopo.nn.embeddings import TimeEmbedding, first_positions, sinusoids
-from sopo.nn.frames import FramesFromTokens, fold_frames, frame_error
+from sopo.nn.frames import FramesFromTokens, fold_frames, frame_mean
 from sopo.nn.text_mixer import TextMixer
 from sopo.randomness import Draws
 from sopo.text import text_encoder
@@ -84,17 +84,17 @@ class FlowDiT(FeatureGenerator):
 
         return denoiser
 
-    def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
-        return self.error(x, length, draw, self.read(condition), condition.mask)
+    def residual(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
+        return self.miss(x, length, draw, self.read(condition), condition.mask)
 
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
         condition = self.embed(batch.captions)
         text = self.read(condition, draws.uniform() >= self.config.drop_condition if self.training else None)
         draw = self.draw(batch.motion, draws)
-        return self.error(batch.motion, batch.length, draw, text, condition.mask).mean()
+        missed = self.miss(batch.motion, batch.length, draw, text, condition.mask)
+        return frame_mean(missed.square(), batch.length).mean()
 
-    def error(self, x: Tensor, length: Tensor, draw: NoiseDraw, text: Tensor, text_mask: Tensor) -> Tensor:
-        """|| velocity - (e - x_0) ||^2, the mean over valid frames and features: [N] (Sec. 4.4)."""
+    def miss(self, x: Tensor, length: Tensor, draw: NoiseDraw, text: Tensor, text_mask: Tensor) -> Tensor:
+        """Velocity less e - x_0, [N, T, D]."""
         noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
-        velocity = self.denoise(noisy, draw.step, length, text, text_mask)
-        return frame_error(velocity, draw.noise - x, length)
+        return self.denoise(noisy, draw.step, length, text, text_mask) - (draw.noise - x)

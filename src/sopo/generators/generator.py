@@ -182,3 +182,11 @@ class FeatureGenerator(DiffusionGenerator):
 
     def mean_over(self, values: Tensor, length: Tensor) -> Tensor:
         return frame_mean(values, length)
+
+    @abstractmethod
+    def residual(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
+        """[N, T, D], differentiable: what the network answers, less what would have been right."""
+
+    def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
+        """The mean square of the residual over valid frames and features (Sec. 4.4)."""
+        return frame_mean(self.residual(x, length, condition, draw).square(), length)

@@ -19,7 +19,7 @@ from sopo.generators.generator import FeatureGenerator, NoiseDraw
 from sopo.generators.settings import MDMConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import StepEmbedding, first_positions, sinusoids
-from sopo.nn.frames import FramesFromTokens, fold_frames, frame_error
+from sopo.nn.frames import FramesFromTokens, fold_frames, frame_mean
 from sopo.randomness import Draws
 from sopo.text import text_encoder
 from sopo.text.encoder import TextEmbedding
@@ -125,16 +125,16 @@ class MDM(FeatureGenerator):
 
         return denoiser
 
-    def nll(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
-        return self.error(x, length, draw, *self.read(condition))
+    def residual(self, x: Tensor, length: Tensor, condition: TextEmbedding, draw: NoiseDraw) -> Tensor:
+        return self.miss(x, length, draw, *self.read(condition))
 
     def training_loss(self, batch: Batch, draws: Draws) -> Tensor:
         keep = draws.uniform() >= self.config.drop_condition if self.training else None
         memory, padding = self.read(self.embed(batch.captions), keep)
-        return self.error(batch.motion, batch.length, self.draw(batch.motion, draws), memory, padding).mean()
+        missed = self.miss(batch.motion, batch.length, self.draw(batch.motion, draws), memory, padding)
+        return frame_mean(missed.square(), batch.length).mean()
 
-    def error(self, x: Tensor, length: Tensor, draw: NoiseDraw, memory: Tensor, padding: Tensor) -> Tensor:
-        """|| x_0 prediction - x_0 ||^2, the mean over valid frames and features: [N] (Sec. 4.4)."""
+    def miss(self, x: Tensor, length: Tensor, draw: NoiseDraw, memory: Tensor, padding: Tensor) -> Tensor:
+        """x_0 predicted less x_0, [N, T, D]."""
         noisy = self.diffusion.add_noise(x, draw.noise, draw.step)
-        prediction = self.denoise(noisy, draw.step, length, memory, padding)
-        return frame_error(prediction, x, length)
+        return self.denoise(noisy, draw.step, length, memory, padding) - x

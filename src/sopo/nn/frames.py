@@ -43,11 +43,6 @@ class FramesFromTokens(nn.Linear):
         return self(tokens).reshape(len(tokens), count * self.per_token, -1)[:, :frames]
 
 
-def frame_error(a: Tensor, b: Tensor, length: Tensor) -> Tensor:
-    """Mean squared difference of a and b [N, T, D] over valid frames and features: [N], 0 where none is valid."""
-    return frame_mean((a - b).square(), length)
-
-
 def frame_mean(values: Tensor, length: Tensor) -> Tensor:
     """Mean of values [N, T, D] over valid frames and features: [N], 0 where none is valid."""
     valid = values * length_mask(length, values.shape[1])[..., None]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from sopo.batch import Batch
 from sopo.errors import UserError
-from sopo.generators.generator import Generator
+from sopo.generators.generator import FeatureGenerator, Generator
+from sopo.nn.frames import frame_mean
 from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
@@ -45,6 +46,8 @@ class Objective(nn.Module):
             )
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")
+        if config.anchor_velocity and not isinstance(policy, FeatureGenerator):
+            raise UserError(f"anchor_velocity: a {policy.kind} has no frames to compare, only an MDM or a FlowDiT has")
         if config.min_gap and reward is None:
             raise UserError("min_gap is a difference of rewards: give --reward")
         self.policy = policy
@@ -70,7 +73,15 @@ class Objective(nn.Module):
         """The method's own loss, scalar, with both models in eval mode, and scalars for the log."""
 
     def _real_error(self, batch: Batch, draws: Draws) -> Tensor:
-        """The policy's mean nll of the real motions, at any noise level: what plain fine-tuning lowers."""
-        x = self.policy.encode(batch)
+        """The policy's mean nll of the real motions, at any noise level: what plain fine-tuning lowers.
+
+        With ``anchor_velocity`` also the error of the change from frame to frame, the velocity loss of MDM (Sec. 3).
+        """
+        x, condition = self.policy.encode(batch), self.policy.embed(batch.captions)
         draw = self.policy.draw(x, draws)
-        return self.policy.nll(x, batch.length, self.policy.embed(batch.captions), draw).mean()
+        if not self.config.anchor_velocity:
+            return self.policy.nll(x, batch.length, condition, draw).mean()
+        assert isinstance(self.policy, FeatureGenerator)
+        missed = self.policy.residual(x, batch.length, condition, draw)
+        change = frame_mean(missed.diff(dim=1).square(), batch.length - 1)
+        return (frame_mean(missed.square(), batch.length) + self.config.anchor_velocity * change).mean()
