@@ -42,7 +42,7 @@ def same(a, b):
 
 def test_the_real_row_matches_itself_perfectly(dataset, matcher):
     real = evaluate({}, dataset, matcher, CONFIG)["real"]
-    assert list(real) == [*COLUMNS, "foot_skate", "jitter", "floor_depth"]
+    assert list(real) == [*COLUMNS, "foot_skate", "jitter", "limb_speed", "floor_depth"]
     assert [real[f"R@{k}"].mean for k in (1, 2, 3)] == [1, 1, 1]
     assert real["FID"].mean == pytest.approx(0, abs=1e-5)
     assert real["MMDist"].mean == pytest.approx(0, abs=1e-3)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from sopo.errors import UserError
-from sopo.motion.quality import floor_penetration, foot_skating, jitter
+from sopo.motion.quality import floor_penetration, foot_skating, jitter, limb_speed
 from sopo.motion.skeleton import HUMANML3D, KIT
 
 FRAMES = 40
-MEASURES = (foot_skating, jitter, floor_penetration)
+MEASURES = (foot_skating, jitter, floor_penetration, limb_speed)
 
 
 def still(clips: int = 1) -> torch.Tensor:
@@ -52,6 +52,13 @@ def test_jitter_is_the_jerk() -> None:
     smooth = still()
     smooth[..., 2] += 2.0 * seconds()[:, None] ** 2
     assert jitter(smooth, full(smooth), HUMANML3D).item() < 0.05
+
+
+def test_limbs_move_against_the_root_wherever_it_goes() -> None:
+    joints = still()
+    joints[..., 0] += 3.0 * seconds()[:, None]  # the whole body
+    joints[:, :, 20, 2] += 0.44 * seconds()  # one joint of 22 besides, at .44 m/s
+    torch.testing.assert_close(limb_speed(joints, full(joints), HUMANML3D), torch.tensor([0.02]), rtol=1e-4, atol=0.0)
 
 
 def test_penetration_is_the_depth_in_metres() -> None:

@@ -24,7 +24,7 @@ from sopo.evaluation.settings import DRAW_BLOCK, ProtocolConfig
 from sopo.evaluation.sources import RealMotions, Source
 from sopo.matching.tmr import TMR
 from sopo.motion.decode import decode_joints
-from sopo.motion.quality import floor_penetration, foot_skating, jitter
+from sopo.motion.quality import floor_penetration, foot_skating, jitter, limb_speed
 from sopo.motion.skeleton import Skeleton
 from sopo.randomness import numpy_rng
 from sopo.reports.results import REAL, Stat, Table, apart, relative_change
@@ -55,10 +55,14 @@ class Embedder(Protocol):
 
 
 def default_witnesses(skeleton: Skeleton) -> dict[str, Witness]:
-    """Physics of the decoded joints: ``foot_skate`` (share of steps), ``jitter`` (m/s^3), ``floor_depth`` (mm)."""
+    """Physics of the decoded joints: ``foot_skate`` (share of steps), ``jitter`` (m/s^3), ``floor_depth`` (mm).
+
+    ``limb_speed`` (m/s) says how much the bodies move: still ones have no jitter.
+    """
     return {
         "foot_skate": lambda x, length, _: foot_skating(decode_joints(x, skeleton), length, skeleton),
         "jitter": lambda x, length, _: jitter(decode_joints(x, skeleton), length, skeleton),
+        "limb_speed": lambda x, length, _: limb_speed(decode_joints(x, skeleton), length, skeleton),
         "floor_depth": lambda x, length, _: 1000 * floor_penetration(decode_joints(x, skeleton), length, skeleton),
     }
 

@@ -44,6 +44,14 @@ def jitter(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
     return _masked_mean(jerk, _steps(length, joints.shape[1], 3))
 
 
+def limb_speed(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
+    """Mean speed of the joints relative to the root, in m/s: how much a body moves, wherever it goes."""
+    _check(joints, length, skeleton)
+    limbs = (joints - joints[:, :, :1]) * skeleton.metres_per_unit
+    speed = torch.diff(limbs, dim=1).norm(dim=-1).mean(dim=-1) * skeleton.fps
+    return _masked_mean(speed, _steps(length, joints.shape[1], 1))
+
+
 def floor_penetration(joints: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
     """Mean over frames of the depth of the lowest joint below the floor, in metres."""
     _check(joints, length, skeleton)

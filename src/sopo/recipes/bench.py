@@ -123,7 +123,7 @@ def bench(
         f" protocol. Mean over the seeds ± 95% interval (spread between seeds included), in brackets the change"
         f" against the base, starred where the intervals do not overlap; for Diversity, by how much it came nearer to"
         f" the real motions'. {TIME}: motions generated for the tuning, mining included, in units of the training"
-        f" captions (the paper's Time*); {WALL}: what that took here. jitter in m/s³, floor_depth in"
+        f" captions (the paper's Time*); {WALL}: what that took here. jitter in m/s³, limb_speed in m/s, floor_depth in"
         f" mm."
     )
     if choices is not None:

@@ -18,7 +18,8 @@ from sopo.reports.results import REAL, Table
 from sopo.reports.tables import as_markdown
 
 WITNESSES = (
-    "Witnesses, measured on joints without the evaluator: rule_accuracy (rules), foot_skate, jitter, floor_depth."
+    "Witnesses, measured on joints without the evaluator: rule_accuracy (rules), foot_skate, jitter, limb_speed,"
+    " floor_depth."
 )
 
 

@@ -12,7 +12,7 @@ from sopo.reports.bench import TIME, WALL, shown
 from sopo.reports.results import BETTER, Row, Stat, Table
 from sopo.reports.tables import as_markdown
 
-PERCENT = ("R@1", "R@2", "R@3", "MMDist", "FID", "foot_skate", "jitter", "floor_depth", "rule_accuracy")
+PERCENT = ("R@1", "R@2", "R@3", "MMDist", "FID", "foot_skate", "jitter", "limb_speed", "floor_depth", "rule_accuracy")
 
 
 @dataclass(frozen=True)

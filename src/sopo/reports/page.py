@@ -51,6 +51,8 @@ COLUMNS = (
     Column("Diversity", "closer", note="mean distance of pairs"),
     Column("rule_accuracy", "higher", note="motions that do what the caption says"),
     Column("foot_skate", "lower", note="feet that slide on the floor"),
+    Column("jitter", "closer", digits=0, note="how roughly joints move, m/s³"),
+    Column("limb_speed", "closer", note="how much limbs move, m/s"),
 )
 
 

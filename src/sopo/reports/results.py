@@ -44,6 +44,7 @@ BETTER: dict[str, Literal["higher", "lower", "closer"]] = {
     "rule_accuracy": "higher",
     "foot_skate": "lower",
     "jitter": "closer",
+    "limb_speed": "closer",
     "floor_depth": "lower",
 }
 
