@@ -273,21 +273,21 @@ def test_an_anchor_adds_the_error_on_real_motions_to_any_method(policy: MDM, rew
         assert anchored[1]["anchor"] > 0 and "anchor" not in plain[1]
 
 
-def test_the_anchor_may_weigh_changes_from_frame_to_frame(policy: MDM, reward: Reward, batch: Batch) -> None:
+def test_the_anchor_may_weigh_third_differences(policy: MDM, reward: Reward, batch: Batch) -> None:
     missed = torch.randn(batch.motion.shape, dtype=torch.float64)
     policy.residual = lambda *_: missed.clone().requires_grad_()  # type: ignore[method-assign]
-    config = config_of("dpo", Sampling("ddim", 2, 1.0), anchor=3.0, anchor_velocity=5.0)
+    config = config_of("dpo", Sampling("ddim", 2, 1.0), anchor=3.0, anchor_jerk=5.0)
     objective = PreferenceObjective(policy, reward, config, 0.5, lambda rows: torch.stack([rows.motion] * 2, 1))
     found = objective(batch, Draws(0, 4))[1]["anchor"]
     clips = [missed[i, :length] for i, length in enumerate(batch.length.tolist())]
-    by_hand = [clip.square().mean() + 5 * clip.diff(dim=0).square().mean() for clip in clips]
+    by_hand = [clip.square().mean() + 5 * clip.diff(n=3, dim=0).square().mean() for clip in clips]
     torch.testing.assert_close(found, torch.stack(by_hand).mean())
     with pytest.raises(UserError, match="give --anchor too"):
-        config_of("dpo", Sampling("ddim", 2, 1.0), anchor_velocity=5.0)
+        config_of("dpo", Sampling("ddim", 2, 1.0), anchor_jerk=5.0)
 
 
 def test_latents_have_no_frames_to_compare(reward: Reward) -> None:
-    config = config_of("sopo", Sampling("ddim", 2, 1.0), anchor=1.0, anchor_velocity=1.0)
+    config = config_of("sopo", Sampling("ddim", 2, 1.0), anchor=1.0, anchor_jerk=1.0)
     small: dict[str, Any] = {"width": 16, "feedforward": 24, "layers": 1, "heads": 2}
     latent = MLD(MLDConfig(MotionVAEConfig(**small, latent_width=4), **small, text_encoder="hashed-16", step_width=8))
     with pytest.raises(UserError, match="a mld has no frames to compare"):

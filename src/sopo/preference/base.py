@@ -46,8 +46,8 @@ class Objective(nn.Module):
             )
         if self.method.samples_policy and reward is None:
             raise UserError(f"method {config.method} ranks samples: it needs a reward")
-        if config.anchor_velocity and not isinstance(policy, FeatureGenerator):
-            raise UserError(f"anchor_velocity: a {policy.kind} has no frames to compare, only an MDM or a FlowDiT has")
+        if config.anchor_jerk and not isinstance(policy, FeatureGenerator):
+            raise UserError(f"anchor_jerk: a {policy.kind} has no frames to compare, only an MDM or a FlowDiT has")
         if config.min_gap and reward is None:
             raise UserError("min_gap is a difference of rewards: give --reward")
         self.policy = policy
@@ -75,13 +75,13 @@ class Objective(nn.Module):
     def _real_error(self, batch: Batch, draws: Draws) -> Tensor:
         """The policy's mean nll of the real motions, at any noise level: what plain fine-tuning lowers.
 
-        With ``anchor_velocity`` also the error of the change from frame to frame, the velocity loss of MDM (Sec. 3).
+        With ``anchor_jerk`` also the error of the third differences over frames, whose size is what jitter measures.
         """
         x, condition = self.policy.encode(batch), self.policy.embed(batch.captions)
         draw = self.policy.draw(x, draws)
-        if not self.config.anchor_velocity:
+        if not self.config.anchor_jerk:
             return self.policy.nll(x, batch.length, condition, draw).mean()
         assert isinstance(self.policy, FeatureGenerator)
         missed = self.policy.residual(x, batch.length, condition, draw)
-        change = frame_mean(missed.diff(dim=1).square(), batch.length - 1)
-        return (frame_mean(missed.square(), batch.length) + self.config.anchor_velocity * change).mean()
+        jerk = frame_mean(missed.diff(n=3, dim=1).square(), batch.length - 3)
+        return (frame_mean(missed.square(), batch.length) + self.config.anchor_jerk * jerk).mean()

@@ -31,7 +31,7 @@ class PreferenceConfig(Settings):
     rollout_precision: Literal["no", "bf16"] = "no"  # of the network that draws the samples; losses stay as they are
     rollout_compile: bool = False  # draw them by torch.compile: a minute at the start, then faster on a GPU
     anchor: Weight = 0.0  # times the error on the real motions, at all noise levels, is added to any method's loss
-    anchor_velocity: Weight = 0.0  # times the error of the change from frame to frame, added to the anchor's error
+    anchor_jerk: Weight = 0.0  # times the error of the third differences over frames, added to the anchor's error
     penalty: Weight = 0.0  # of the distance to the reference, for reward-gradient (error) and policy-gradient (KL)
     last_steps: Natural = 0  # of the rollout that reward-gradient goes back through (DRaFT-K); 0: one, drawn at random
     min_gap: Weight = 0.0  # a group counts only if the winner's reward is so far above the loser's
@@ -45,7 +45,7 @@ class PreferenceConfig(Settings):
             raise UserError(f"{self.method} goes back through its samples: no rollout_precision, no rollout_compile")
         if method.least_samples > self.K:
             raise UserError(f"K is {self.K}: {self.method} compares at least {method.least_samples} samples")
-        if self.anchor_velocity and not self.anchor:
-            raise UserError("anchor_velocity is a part of the anchor, which is 0: give --anchor too")
+        if self.anchor_jerk and not self.anchor:
+            raise UserError("anchor_jerk is a part of the anchor, which is 0: give --anchor too")
         if (self.min_gap or self.veto) and not method.has_groups:
             raise UserError(f"min_gap and veto compare motions, which {self.method} does not: leave them out")
