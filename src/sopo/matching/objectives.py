@@ -120,7 +120,7 @@ class GuoObjective(nn.Module):
     """Stage 2: texts near their motions, away from others', with the movement encoder frozen.
 
     Published with one drawn negative a row (``TextMotionMatchTrainer``, 72df96e); here all rows with another
-    caption are, without which a small evaluator hardly learns sides and tempi (docs/results.md).
+    caption are, without which a small evaluator hardly learns sides and tempi (docs/results-judges.md).
     """
 
     def __init__(self, model: GuoMatcher, statistics: Normalizer, margin: float = 10.0) -> None:
