@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from sopo.cli.main import main
 from sopo.corpus.settings import CorpusConfig
@@ -20,7 +19,7 @@ from sopo.people.make import OVER, make
 from sopo.people.settings import StudyConfig
 from sopo.people.store import Pair
 from sopo.people.study import Study
-from sopo.recipes.build import load_dataset, load_matcher, load_reward
+from sopo.recipes.build import load_reward
 
 MDM, MLD, REWARD = "shipped/mdm", "shipped/mld", "shipped/reward"
 FAST: dict[str, Any] = {"sampling": Sampling("ddim", 1, 1.0), "batch_size": 4, "shared": 0.5, "sharers": 2}
@@ -96,27 +95,6 @@ def test_samples_against_the_real_motions(data: Path, tmp_path: Path) -> None:
     assert any(np.allclose(clip[s : s + len(real)], real, atol=1e-4) for clip, s in starts)
 
 
-def test_a_recording_against_the_nearest_other_one(data: Path, tmp_path: Path) -> None:
-    config = StudyConfig(pairs=6, against="near", attention=0.0)
-    study = make(tmp_path / "study", [], data, None, REWARD, config, quiet)
-    dataset, matcher = load_dataset(data, "train"), load_matcher(REWARD)
-    clips = {item.key: item.features for item in dataset.items}
-    texts = {item.key: F.normalize(matcher.embed_texts(item.captions), dim=-1) for item in dataset.items}
-
-    def clip_of(place: str) -> str:
-        motion = read_array(study.folder / place)
-        starts = ((key, clip, s) for key, clip in clips.items() for s in range(len(clip) - len(motion) + 1))
-        return next(key for key, clip, s in starts if np.allclose(clip[s : s + len(motion)], motion, atol=1e-4))
-
-    for pair in pairs_of(study):
-        assert (pair.source_a, pair.source_b) == ("real", "near")
-        own = clip_of(pair.motion_a)
-        item = next(item for item in dataset.items if item.key == own)
-        place = [caption.text for caption in item.captions].index(pair.caption)
-        alike = {key: float((text @ texts[own][place]).max()) for key, text in texts.items() if key != own}
-        assert alike[clip_of(pair.motion_b)] == pytest.approx(max(alike.values()))
-
-
 def test_the_reward_is_unsure_of_what_is_asked(data: Path, tmp_path: Path) -> None:
     reward, gaps = load_reward(REWARD, 263), {}
     for choose in ("chance", "unsure"):
@@ -152,7 +130,6 @@ def test_captions_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--captions", "gone.txt"], "gone.txt"),
         (["--data", "d", "--against", "real", "--captions", "c"], "--against real"),
         (["--data", "d", "--choose", "unsure"], "go together"),
-        (["--data", "d", "--against", "near", "--reward", REWARD], "--against near"),
         (["--data", "d", "--repeats", "0.7"], "repeats is 0.7"),
     ],
 )

@@ -14,7 +14,7 @@ STUDY = "folder of `sopo label make`"
 
 
 def _prepare_make(parser: Parser) -> None:
-    parser.add_argument("--generator", nargs="+", type=str, default=[], help=f"one, or two to compare: {GENERATOR}")
+    parser.add_argument("--generator", nargs="+", type=str, required=True, help=f"one, or two to compare: {GENERATOR}")
     parser.add_argument(
         "--data", type=Path, default=None, help="folder in the HumanML3D layout: captions, real motions"
     )
@@ -22,10 +22,7 @@ def _prepare_make(parser: Parser) -> None:
         "--captions", type=Path, default=None, help="text file with a caption a line, instead of the data's"
     )
     parser.add_argument(
-        "--reward",
-        type=str,
-        default=None,
-        help=f"what is least sure, with --choose unsure, or takes captions for near: {REWARD}",
+        "--reward", type=str, default=None, help=f"what is to be least sure, with --choose unsure: {REWARD}"
     )
     add_path(parser, "--out", "folder for the study", default="runs/study")
     add_config(parser, StudyConfig)

@@ -17,18 +17,16 @@ from torch import Tensor
 
 from sopo.batch import Batch, as_captions
 from sopo.data.dataset import MotionDataset, crops
-from sopo.data.layout import MotionFolder
 from sopo.device import device
 from sopo.errors import UserError
 from sopo.folders import hold
 from sopo.generators.generator import Generator
 from sopo.json_files import read_utf8
-from sopo.people.near import NearRecordings
 from sopo.people.settings import StudyConfig
 from sopo.people.store import Pair
 from sopo.people.study import Study, as_joints
 from sopo.randomness import numpy_rng
-from sopo.recipes.build import load_dataset, load_generator, load_matcher, load_reward
+from sopo.recipes.build import load_dataset, load_generator, load_reward
 from sopo.recipes.fingerprints import data_hash, files_hash, model_hash, reward_hash
 from sopo.recipes.resume import refuse_others
 from sopo.recipes.sample import length_estimator, motion_lengths
@@ -36,7 +34,7 @@ from sopo.recipes.sources import generator_source
 from sopo.rewards.reward import Reward
 from sopo.training.progress import Report
 
-REAL, NEAR, NOISE = "real", "near", "noise"
+REAL, NOISE = "real", "noise"
 OVER = 4  # pairs that are drawn for each that is kept, where the reward chooses
 NOISE_M = 0.08  # of each joint in each frame, standard deviation: nobody who looks takes it for a motion
 
@@ -45,10 +43,10 @@ Prompts = Callable[[NDArray[np.int64]], Batch]  # numbers of pairs -> their capt
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: what a label calls its source, and batch -> raw motions [N, T, D] and their lengths [N]."""
+    """One of the two: what a label calls its source, and batch -> raw motions [N, T, D]."""
 
     source: str
-    draw: Callable[[Batch], tuple[Tensor, Tensor]]
+    draw: Callable[[Batch], Tensor]
 
 
 def make(
@@ -70,16 +68,16 @@ def make(
         **dataclasses.asdict(config),
     }
     loaded = [load_generator(name).eval() for name in generators]
-    skeleton = loaded[0].skeleton if loaded else MotionFolder(data or "").skeleton
+    skeleton = loaded[0].skeleton
     asking = {"seed": config.seed, "repeat": config.repeats, "attention": config.attention}
     study = Study.make(out, skeleton, {"origin": origin, "complete": False, **asking})
     with hold(out):
         refuse_others(out, study.store.setting("origin") or {}, origin)
         if not study.store.setting("complete"):
-            dataset = load_dataset(data, config.split, *loaded[:1]) if data else None
+            dataset = load_dataset(data, config.split, loaded[0]) if data else None
             prompts = _of_file(captions, loaded[0], generators[0], config) if captions else _of_data(dataset, config)
-            sides = _sides(generators, loaded, dataset, reward, config)
-            scorer = load_reward(reward, skeleton.num_features) if reward and config.choose == "unsure" else None
+            sides = _sides(generators, loaded, dataset, config)
+            scorer = load_reward(reward, skeleton.num_features) if reward else None
             _add_pairs(study, prompts, sides, scorer, config, report)
             _add_tests(study, _of_data(dataset, config) if dataset else prompts, dataset, sides[0], config)
             study.store.set({"complete": True})
@@ -89,16 +87,13 @@ def make(
 def _check(
     generators: Sequence[str], data: Path | None, captions: Path | None, reward: str | None, config: StudyConfig
 ) -> None:
-    near = config.against == "near"
-    if not (near or 1 <= len(set(generators)) == len(generators) <= 2):
+    if not 1 <= len(set(generators)) == len(generators) <= 2:
         raise UserError(f"--generator: {len(generators)} given; a pair has one, or two different ones")
     if data is None and captions is None:
         raise UserError("no captions: give --data FOLDER, or --captions FILE with one a line")
     if config.against == "real" and (data is None or captions or len(generators) == 2):
         raise UserError("--against real: takes one generator and the captions of --data, whose motions it shows")
-    if near and (generators or data is None or captions or reward is None):
-        raise UserError("--against near: shows recordings of --data whose captions are near by --reward; nothing else")
-    if (config.choose == "unsure" or near) != (reward is not None):
+    if (config.choose == "unsure") != (reward is not None):
         raise UserError("--choose unsure and --reward go together: the reward says of which pairs it is least sure")
 
 
@@ -137,30 +132,18 @@ def _of_file(path: Path, generator: Generator, name: str, config: StudyConfig) -
 
 
 def _sides(
-    names: Sequence[str],
-    generators: Sequence[Generator],
-    dataset: MotionDataset | None,
-    reward: str | None,
-    config: StudyConfig,
+    names: Sequence[str], generators: Sequence[Generator], dataset: MotionDataset | None, config: StudyConfig
 ) -> tuple[Side, Side]:
-    """Two samples of one generator; one of each of two, from the same noise; a sample and the real motion; or that and
-    one whose caption is near."""
-    real = Side(REAL, partial(_real, dataset))
-    if config.against == "near":
-        assert dataset and reward, "checked: both are given"
-        return real, Side(NEAR, NearRecordings(dataset, load_matcher(reward)))
-
-    def samples(place: int, run: int) -> Side:
-        draw = generator_source(generators[place], config.sampling, config.seed)
-        return Side(names[place], lambda batch: (draw(batch, run), batch.length))
-
-    last = samples(-1, 1 if len(names) == 1 else 0)
-    return samples(0, 0), real if config.against == "real" else last
+    """Two samples of one generator; one of each of two, from the same noise; or a sample and the real motion."""
+    first, last = (generator_source(x, config.sampling, config.seed) for x in (generators[0], generators[-1]))
+    noise = 1 if len(names) == 1 else 0
+    a, b = Side(names[0], lambda batch: first(batch, 0)), Side(names[-1], lambda batch: last(batch, noise))
+    return a, Side(REAL, partial(_real, dataset)) if config.against == "real" else b
 
 
-def _real(dataset: MotionDataset | None, batch: Batch) -> tuple[Tensor, Tensor]:
+def _real(dataset: MotionDataset | None, batch: Batch) -> Tensor:
     assert dataset, "checked: there are data"
-    return dataset.normalizer.denormalize(batch.motion) * batch.mask[..., None], batch.length
+    return dataset.normalizer.denormalize(batch.motion) * batch.mask[..., None]
 
 
 def _add_pairs(
@@ -176,10 +159,11 @@ def _add_pairs(
         rows = _least_sure(batch, drawn, reward, len(numbers)) if reward else range(len(numbers))
         pairs = []
         for number, row in zip(numbers.tolist(), rows, strict=True):
+            frames = int(batch.length[row])
             name, wanted = f"{number + 1:06d}", config.sharers if number in shared else 1
             a, b = (
-                study.save(f"{name}{letter}", x[row, : int(length[row])].cpu().numpy())
-                for letter, (x, length) in zip("ab", drawn, strict=True)
+                study.save(f"{name}{letter}", x[row, :frames].cpu().numpy())
+                for letter, x in zip("ab", drawn, strict=True)
             )
             text = batch.captions[row].text
             pairs.append(Pair(text, a, b, sides[0].source, sides[1].source, wanted=wanted))
@@ -187,9 +171,10 @@ def _add_pairs(
         report(start + len(pairs), config.pairs)
 
 
-def _least_sure(batch: Batch, drawn: Sequence[tuple[Tensor, Tensor]], reward: Reward, count: int) -> list[int]:
-    """The rows whose two motions, [N, T, D] with their lengths [N], the reward scores most alike, in their order."""
-    a, b = (reward.score(x.to(device()), length.to(device()), batch.captions) for x, length in drawn)
+def _least_sure(batch: Batch, drawn: Sequence[Tensor], reward: Reward, count: int) -> list[int]:
+    """The rows whose two motions [N, T, D] the reward scores most alike, in their order."""
+    length = batch.length.to(device())
+    a, b = (reward.score(motions.to(device()), length, batch.captions) for motions in drawn)
     return sorted((a - b).abs().argsort()[:count].tolist())
 
 
@@ -199,7 +184,7 @@ def _add_tests(study: Study, prompts: Prompts, dataset: MotionDataset | None, si
     if study.store.pairs() > config.pairs or not count:
         return
     batch = prompts(np.arange(OVER * config.pairs, OVER * config.pairs + count))
-    source, (motions, _) = (REAL, _real(dataset, batch)) if dataset else (side.source, side.draw(batch))
+    source, motions = (REAL, _real(dataset, batch)) if dataset else (side.source, side.draw(batch))
     rng = numpy_rng(config.seed, "noise")
     pairs = []
     for row, frames in enumerate(batch.length.tolist()):

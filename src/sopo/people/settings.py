@@ -20,9 +20,8 @@ class StudyConfig(Settings):
     """how many"""
     split: str = "train"
     """of the data, for its captions; test for a study of models"""
-    against: Literal["sample", "real", "near"] = "sample"
-    """of one generator: two samples, or a sample against the real motion; near, of no generator: the real one against
-    the one whose caption --reward takes for most alike"""
+    against: Literal["sample", "real"] = "sample"
+    """of one generator: two samples, or a sample against the real motion"""
     choose: Literal["chance", "unsure"] = "chance"
     """pairs as drawn, or the quarter of them on which --reward is least sure"""
     seconds: Annotated[float, Range(1, 9.8)] | None = None

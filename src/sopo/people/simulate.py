@@ -22,7 +22,7 @@ from sopo.evaluation.sources import as_features
 from sopo.people.settings import CrowdConfig
 from sopo.people.store import SAID, Pair, Question, Store
 from sopo.people.study import Study
-from sopo.preference.labels import write_labels
+from sopo.preference.labels import Label, write_labels
 from sopo.randomness import numpy_rng
 from sopo.recipes.build import load_reward
 from sopo.training.progress import Report
@@ -45,28 +45,38 @@ Taste = Callable[[str, str], Opinion]  # caption, place of a motion -> what one 
 
 
 def simulate(folder: Path, taste: str, data: Path | None, out: Path, config: CrowdConfig, report: Report) -> str:
-    """Write the answers of simulated people to ``out``; a line that says how many. The study's own are left alone.
+    """Write the answers of simulated people to ``out``; a line that says how many. The study's own are left alone."""
+    labels = answers(folder, taste_of(folder, taste, data), config, report)
+    write_labels(out, labels)
+    said = Counter(label.preferred for label in labels)
+    counts = ", ".join(f"{count} {answer.replace('_', ' ')}" for answer, count in said.most_common())
+    return f"{len(labels)} answers of {config.people} simulated people, {config.lazy} of them lazy ({counts}): {out}"
+
+
+def taste_of(folder: Path, taste: str, data: Path | None) -> Taste:
+    """What is thought of the motions of a study, each judged once however often it is asked about.
 
     taste: "rules", by which ``data``, a corpus, says what its captions ask for; or a reward, as `sopo align` takes it.
     """
     study = Study(folder)
+    return _by_rules(study, data) if taste == RULES else _by_reward(study, study.store.all_pairs(), taste)
+
+
+def answers(folder: Path, opinion: Taste, config: CrowdConfig, report: Report) -> list[Label]:
+    """The answers of simulated people to a study's pairs."""
+    study = Study(folder)
     pairs = study.store.all_pairs()
-    opinion = _by_rules(study, data) if taste == RULES else _by_reward(study, pairs, taste)
     (folder / STORE).unlink(missing_ok=True)
     store = Store(folder / STORE, new=True)
     try:
         store.set({name: study.store.setting(name) for name in ("seed", "repeat", "attention")})
         store.add_pairs(pairs, 1)
         _answer_all(store, pairs, opinion, config, report)
-        labels = store.labels()
+        return store.labels()
     finally:
         store.close()
         for left in folder.glob(f"{STORE}*"):
             left.unlink()
-    write_labels(out, labels)
-    said = Counter(label.preferred for label in labels)
-    counts = ", ".join(f"{count} {answer.replace('_', ' ')}" for answer, count in said.most_common())
-    return f"{len(labels)} answers of {config.people} simulated people, {config.lazy} of them lazy ({counts}): {out}"
 
 
 def _answer_all(store: Store, pairs: Sequence[Pair], opinion: Taste, config: CrowdConfig, report: Report) -> None:

@@ -12,7 +12,7 @@ from sopo.batch import Caption, length_mask
 from sopo.matching.tmr import TMR
 from sopo.motion.skeleton import skeleton_for_features
 from sopo.pretrained import Pretrained
-from sopo.rewards.repeats import WIDTH, agreement
+from sopo.rewards.repeats import SWINGS, WIDTH, agreement
 from sopo.rewards.reward import Reward
 from sopo.rewards.settings import BradleyTerryConfig
 
@@ -57,7 +57,7 @@ class BradleyTerry(Pretrained):
         text = F.normalize(self.matcher.embed_texts(captions), dim=-1)
         cosine = (motion * text).sum(-1, keepdim=True)
         skeleton = skeleton_for_features(self.config.features)
-        repeats = 2 * agreement(motions, length, captions, skeleton) / WIDTH**0.5
+        repeats = 2 * agreement(motions, length, captions, skeleton) / SWINGS**0.5
         return torch.cat([motion, text, motion * text, self._body(motions, length), repeats, cosine], dim=-1)
 
     def _body(self, motions: Tensor, length: Tensor) -> Tensor:

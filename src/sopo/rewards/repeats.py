@@ -14,46 +14,55 @@ from sopo.motion.features import feature_slices
 from sopo.motion.skeleton import Skeleton
 
 LIMBS = ("left_wrist", "right_wrist", "left_ankle", "right_ankle", "head")
-WIDTH = 2 * 3 * len(LIMBS)  # crests and troughs along each axis of each limb
+SWINGS = 2 * 3 * len(LIMBS)  # crests and troughs along each axis of each limb
 SMOOTH_S = 0.075  # deviation of the Gaussian that takes a sample's tremble away
 SHARE, LEAST_M = 0.5, 0.06  # a swing is as great as this share of the limb's way along the axis, and as this
 FAR = 2.0  # from the number named; further off is no worse
-NAMED = {
-    "once": 1,
-    "one": 1,
-    "single": 1,
-    "twice": 2,
-    "two": 2,
-    "thrice": 3,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-    "six": 6,
+NAMED = {"once": 1, "one": 1, "single": 1, "twice": 2, "two": 2, "thrice": 3, "three": 3, "four": 4, "five": 5}
+PARTS = {  # of the body, by how the words for what it does begin
+    "arms": "arm hand fist elbow wav punch rais lift clap throw box swing reach point",
+    "legs": "leg foot feet knee kick step sidestep stomp stamp march",
+    "body": "body waist squat jump hop leap bow bend crouch sit nod lean spin turn",
 }
+WIDTH = SWINGS * len(PARTS)
+WORDS = re.compile(
+    "|".join(rf"(?P<{part}>\b(?:{'|'.join(begin.split())}))" for part, begin in PARTS.items()), re.IGNORECASE
+)
 NUMBER = re.compile(rf"\b({'|'.join(NAMED)}|[1-9])\b", re.IGNORECASE)
 
 
-def numbers(caption: str) -> list[int]:
-    """The numbers that a caption names, each once; English words and digits."""
-    return sorted({NAMED.get(word.lower()) or int(word) for word in NUMBER.findall(caption)})
+def numbers(caption: str) -> list[tuple[str, int]]:
+    """The numbers that a caption names, as words or digits, each with the part of the body whose word is nearest.
+
+    English. A number without such a word is left out.
+    """
+    parts = [(found.start(), str(found.lastgroup)) for found in WORDS.finditer(caption)]
+    said = []
+    for found in NUMBER.finditer(caption) if parts else ():
+        part = min(parts, key=lambda one: abs(one[0] - found.start()))[1]
+        said.append((part, NAMED.get(found[0].lower()) or int(found[0])))
+    return said
 
 
 def agreement(motions: Tensor, length: Tensor, captions: Sequence[Caption], skeleton: Skeleton) -> Tensor:
     """How near each limb's swings come to a number that the caption names, [N, WIDTH] from -1 to 1; 0 if it names none.
 
-    motions: raw features [N, T, D]. length: [N] frames. Of several numbers the nearest counts, whosever it is.
+    For each of ``PARTS`` anew, as captions say of which it speaks. Of its several numbers the nearest counts.
+    motions: raw features [N, T, D]. length: [N] frames.
     """
     swings = count_swings(motions, length, skeleton)
-    agreed = torch.zeros_like(swings)
+    agreed = swings.new_zeros(len(swings), len(PARTS), SWINGS)
     for row, caption in enumerate(captions):
-        if named := numbers(caption.text):
-            off = (swings[row, :, None] - swings.new_tensor(named)).abs().amin(-1)
-            agreed[row] = 1 - 2 * off.clamp(max=FAR) / FAR
-    return agreed
+        said = numbers(caption.text)
+        for place, part in enumerate(PARTS):
+            if named := [number for own, number in said if own == part]:
+                off = (swings[row, :, None] - swings.new_tensor(named)).abs().amin(-1)
+                agreed[row, place] = 1 - 2 * off.clamp(max=FAR) / FAR
+    return agreed.flatten(1)
 
 
 def count_swings(motions: Tensor, length: Tensor, skeleton: Skeleton) -> Tensor:
-    """Raw features [N, T, D] -> how often each of ``LIMBS`` swings out along each axis and back, [N, WIDTH].
+    """Raw features [N, T, D] -> how often each of ``LIMBS`` swings out along each axis and back, [N, SWINGS].
 
     Seen from the body, whose heading and place on the floor the features leave out.
     """
