@@ -23,6 +23,7 @@ from sopo.preference.ratio import log_ratio
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.rewards.reward import Reward
+from sopo.training.mean import Mean
 
 ROLLOUT = Sampling("ddpm", 3, 1.5)
 PAIR_METHODS = [name for name, method in METHODS.items() if method.loser and not method.ranking]
@@ -60,7 +61,7 @@ def test_where_policy_and_reference_agree_every_h_is_0_and_every_loss_log_2(
     objective = objective_of(policy, reward, method, tau=0.3)
     loss, values = objective.train()(batch, Draws(0, 4))  # dropout must stay off even so
     assert loss.item() == pytest.approx(math.log(2), abs=1e-6)
-    assert values["h_w"] == 0 and values["h_l"] == 0 and values["margin"] == 0
+    assert values["h_w"] == 0 and values["h_l"].value == 0 and values["margin"].value == 0
     torch.testing.assert_close(values["error_w"], values["error_w/reference"])
 
 
@@ -144,7 +145,7 @@ def test_below_every_reward_nothing_is_learned_from_losers(
     nll = MDM.nll
     monkeypatch.setattr(MDM, "nll", lambda self, x, *rest: (passes.append(len(x)), nll(self, x, *rest))[1])
     _, values = objective(batch, Draws(0, 4))
-    assert passes == [4, 4] and values["vu"] == 0 and values["h_l"] == 0  # policy and reference, winners only
+    assert passes == [4, 4] and values["vu"] == 0 and values["h_l"].value == 0  # policy and reference, winners only
     objective.tau = math.inf
     _, values = objective(batch, Draws(0, 4))
     assert passes[2:] == [4, 4, 4, 4] and values["vu"] == 1
@@ -176,7 +177,8 @@ def test_a_step_moves_the_policy_and_never_the_reference(
     for step in range(2):
         loss, values = objective(batch, Draws(step, 4))
         assert loss.isfinite() and loss.ndim == 0
-        assert all(value.ndim == 0 and not value.requires_grad and value.isfinite() for value in values.values())
+        scalars = [value.value if isinstance(value, Mean) else value for value in values.values()]
+        assert all(value.ndim == 0 and not value.requires_grad and value.isfinite() for value in scalars)
         optimizer.zero_grad()
         loss.backward()
         assert all(p.grad is None for p in objective.reference.parameters())
@@ -195,7 +197,7 @@ def test_steps_raise_the_winners_and_lower_the_losers(policy: MDM, reward: Rewar
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < math.log(2) and values["margin"] > 0 and values["implicit_accuracy"] == 1
+    assert loss < math.log(2) and values["margin"].value > 0 and values["implicit_accuracy"].value == 1
 
 
 @pytest.mark.usefixtures("float64")

@@ -180,18 +180,23 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     assert any((value - start[name]).abs().max() > 1e-3 for name, value in one.items())
     logs = [read_log(tmp_path / name / "log.jsonl") for name in ("one", "two")]
     for alone, shared in zip(*logs, strict=True):
-        assert shared["loss"] == pytest.approx(alone["loss"], abs=1e-5)
-        assert shared["vu"] == alone["vu"]
+        if alone["step"] == 1:  # no model has moved: rounding decides which h is the larger
+            del alone["implicit_accuracy"], shared["implicit_accuracy"]
+        assert shared == pytest.approx(alone, rel=1e-9, abs=1e-9)
+    assert any(line["vu"] not in (0, 0.5, 1) for line in logs[0])  # the processes have unlike numbers of losers
 
 
-def gradients_of(objective: PreferenceObjective, folder: Path, **changes: float | str) -> tuple[list[Tensor], float]:
-    """What the only step of a run steps by, and its loss."""
+Line = dict[str, float]
+
+
+def gradients_of(objective: PreferenceObjective, folder: Path, **changes: float | str) -> tuple[list[Tensor], Line]:
+    """What the only step of a run steps by, and what it logs."""
     found: dict[int, Tensor] = {}
     trainable = [p for p in objective.parameters() if p.requires_grad]
     for number, parameter in enumerate(trainable):
         parameter.register_post_accumulate_grad_hook(lambda p, at=number: found.update({at: p.grad.clone()}))
     fit(objective, batches, settings(1, gradient_clip=0.0, **changes), folder)
-    return [found[number] for number in sorted(found)], read_log(folder / "log.jsonl")[0]["loss"]
+    return [found[number] for number in sorted(found)], read_log(folder / "log.jsonl")[0]
 
 
 @pytest.mark.parametrize("changes", [{"micro_batch": 1}, {"micro_batch": 2}, {"recompute": True}])
@@ -206,12 +211,13 @@ def test_micro_batches_and_recomputed_layers_give_the_whole_batch_s_gradient(
             parameter.data.add_(0.05 * torch.randn_like(parameter))
         return objective
 
-    whole, loss = gradients_of(moved(), tmp_path / "whole")
-    parts, mean = gradients_of(moved(), tmp_path / "parts", **changes)
+    whole, line = gradients_of(moved(), tmp_path / "whole")
+    parts, same = gradients_of(moved(), tmp_path / "parts", **changes)
     scale = max(float(gradient.abs().max()) for gradient in whole)
     assert scale > 1e-3 and len(parts) == len(whole)
     assert max(float((a - b).abs().max()) for a, b in zip(parts, whole, strict=True)) < 1e-9 * scale
-    assert mean == pytest.approx(loss, rel=1e-6)
+    assert same == pytest.approx(line, rel=1e-9)
+    assert method != "sopo" or line["vu"] in (0.25, 0.75)  # parts have unlike numbers of losers that count
 
 
 def test_a_micro_batch_that_leaves_a_rest_is_refused(tmp_path: Path) -> None:

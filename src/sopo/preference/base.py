@@ -17,10 +17,11 @@ from sopo.preference.methods import method_by_name
 from sopo.preference.settings import PreferenceConfig
 from sopo.randomness import Draws
 from sopo.rewards.reward import Reward
+from sopo.training.mean import Mean
 
 # Mined samples for a batch: x [B, K, ...] in the policy's space, best first; K is 2 for pairs.
 Rankings = Callable[[Batch], Tensor]
-Values = dict[str, Tensor]
+Values = dict[str, Tensor | Mean]
 
 
 class Objective(nn.Module):

@@ -17,6 +17,7 @@ from sopo.preference.proximity import proximity
 from sopo.preference.ratio import log_ratio
 from sopo.preference.veto import counted
 from sopo.randomness import Draws
+from sopo.training.mean import Mean
 
 
 class PreferenceObjective(Objective):
@@ -94,18 +95,17 @@ class PreferenceObjective(Objective):
             )
         loss = pair_loss(h_w, h_l, beta_w, self.config.beta, vu) * kept
         share = vu.float().mean()
-        count = vu.sum().clamp(min=1)
         logit = beta_w * h_w - torch.where(vu, self.config.beta * h_l, 0.0)
         values |= {
             "vu": share,
             "h_w": h_w.mean(),
-            "h_l": h_l.sum() / count,
-            "margin": ((h_w - h_l) * vu).sum() / count,
-            "implicit_accuracy": ((h_w > h_l) & vu).sum() / count,
+            "h_l": Mean.over(vu, h_l),
+            "margin": Mean.over(vu, h_w - h_l),
+            "implicit_accuracy": Mean.over(vu, h_w > h_l),
             "error_w": error_w.mean(),
             "error_w/reference": reference_w.mean(),
-            "error_l": error_l.sum() / count,
-            "error_l/reference": reference_l.sum() / count,
+            "error_l": Mean.over(vu, error_l),
+            "error_l/reference": Mean.over(vu, reference_l),
             "saturation": (logit.abs() > 3).float().mean(),
         }
         return loss.mean(), {name: value.detach() for name, value in values.items()}

@@ -58,8 +58,8 @@ class PolicyGradient(Objective):
             drifts.append(policy.mean_over((means[0] - means[1]).square(), length) / (2 * variance))
         drift = torch.stack(drifts).mean()
         loss = -torch.stack(gains).mean() + self.config.penalty * drift
-        values = {"reward/all": candidates.reward.mean(), "drift": drift, "spread": candidates.reward.std(1).mean()}
-        values |= left_out
+        spread = candidates.reward.std(1).mean()
+        values = {"reward/all": candidates.reward.mean(), "drift": drift, "spread": spread, **left_out}
         return loss, {name: value.detach() for name, value in values.items()}
 
 

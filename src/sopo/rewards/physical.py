@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sopo.batch import Caption, length_mask
+from sopo.device import all_shares
 from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
 from sopo.motion.quality import floor_penetration, foot_skating, jitter
@@ -64,9 +65,10 @@ class WeightedReward(Reward):
         return total if self.differentiable else total.detach()  # part of a slope would be another reward's
 
     def report(self) -> dict[str, float]:
-        """The mean of each term, before its weight, and what the terms report."""
-        means = (self._sums / max(self._count, 1)).tolist()
-        told = {f"reward/{name}": mean for name, mean in zip(self.names, means, strict=True)} if self._count else {}
+        """The mean of each term over all processes, before its weight, and what the terms report."""
+        sums, counts = zip(*all_shares([(self._sums, self._count)]), strict=True)
+        means = (sum(sums) / max(sum(counts), 1)).tolist()
+        told = {f"reward/{name}": mean for name, mean in zip(self.names, means, strict=True)} if sum(counts) else {}
         self._sums, self._count = torch.zeros_like(self._sums), 0
         for _, reward in self.terms:
             told |= reward.report()

@@ -24,12 +24,13 @@ from sopo.randomness import Draws, derive_seed
 from sopo.training.checkpoint import load_checkpoint, save_checkpoint
 from sopo.training.ema import EMA
 from sopo.training.log import RunLog
+from sopo.training.mean import Mean
 from sopo.training.progress import progress
 from sopo.training.settings import LoopConfig
 from sopo.training.validation import Validation
 
 Batches = Callable[[int], Batch]
-Values = dict[str, Tensor]
+Values = dict[str, Tensor | Mean]
 CHECKPOINT = "checkpoint.pt"
 
 
@@ -50,7 +51,7 @@ def fit(
 ) -> EMA:
     """Train ``objective`` in place for ``config.steps``; leaves its averaged weights (if any) applied.
 
-    objective: ``forward(batch, draws) -> (scalar loss, {name: scalar})``. batches: step -> the global batch.
+    objective: ``forward(batch, draws) -> (scalar loss, {name: scalar or Mean})``. batches: step -> the global batch.
     folder: gets log.jsonl, checkpoint.pt and what trackers write; a checkpoint found there is resumed.
     watch: where it ends the run, the weights go back to the last checkpoint, if there is one.
     validation: measures the averaged weights now and then, for the log; with its ``keep_best`` the best are left.
@@ -185,9 +186,8 @@ def _resume(
 
 
 def _means(accelerator: Accelerator, parts: list[Values]) -> dict[str, float]:
-    """Over the parts of a step and over the processes."""
-    rows = [
-        [torch.as_tensor(v, dtype=torch.float32, device=accelerator.device) for v in part.values()] for part in parts
-    ]
-    means = accelerator.reduce(torch.stack([torch.stack(row) for row in rows]).mean(0), reduction="mean")
-    return dict(zip(parts[0], means.tolist(), strict=True))
+    """Over the parts of a step and over the processes: sums and counts add up, so that no part weighs too much."""
+    pairs = [[value if isinstance(value, Mean) else (value, 1.0) for value in part.values()] for part in parts]
+    added = torch.tensor(pairs, dtype=torch.get_default_dtype(), device=accelerator.device).sum(0)
+    total, number = accelerator.reduce(added, reduction="sum").unbind(1)
+    return dict(zip(parts[0], (total / number.clamp(min=1)).tolist(), strict=True))
