@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from sopo.data import check
 from sopo.data.bodies import FAULTS
 from sopo.data.check import KINDS, check_folder
 from sopo.data.layout import SPLITS, write_split, write_statistics
@@ -103,6 +104,15 @@ def test_each_damage_is_reported_with_a_remedy(sound: Path, name: str) -> None:
     assert report.ok == all(each.level != "error" for each in report.findings)
     assert any(KINDS[kind][2] in line for line in report.lines())
     assert all("\n" not in line for line in report.lines())
+
+
+def test_processes_find_what_one_finds(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "PART", 1)
+    monkeypatch.setattr(check, "WORTH", 1)
+    for name in ("nan clip", "no captions"):
+        DAMAGE[name][0](sound)
+    one, two = (check_folder(sound, workers=workers) for workers in (1, 2))
+    assert one == two and len(one.findings) >= 2
 
 
 def test_every_kind_of_finding_is_tested() -> None:

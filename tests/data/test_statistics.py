@@ -4,7 +4,7 @@ from parity_table import parity
 from recordings import Recordings
 
 from sopo.data.layout import MotionFolder
-from sopo.data.statistics import drift, feature_statistics, write_folder_statistics
+from sopo.data.statistics import RunningStatistics, drift, feature_statistics, write_folder_statistics
 from sopo.errors import UserError
 from sopo.motion.features import feature_slices
 from sopo.motion.skeleton import HUMANML3D
@@ -33,6 +33,20 @@ def test_many_clips_equal_one_long_clip() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-6)
     assert abs(apart[1][200] - 0.1) < 0.01
     assert len(np.unique(apart[1])) == 7
+
+
+def test_joined_statistics_are_those_of_all_clips() -> None:
+    rng = np.random.default_rng(1)
+    clips = [rng.normal(place, 0.1, size=(30, 263)).astype(np.float32) for place in (0.0, 1.0, 5.0)]
+    whole, parts = RunningStatistics(263), [RunningStatistics(263) for _ in range(3)]
+    for part, clip in zip(parts, clips, strict=True):
+        whole.add(clip)
+        part.add(clip)
+    joined = RunningStatistics(263)
+    for part in parts:
+        joined.join(part)
+    for one, other in zip(joined.moments(), whole.moments(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
 def test_constant_features_do_not_divide_by_zero(make_folder) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from sopo.corpus.settings import CorpusConfig
 from sopo.data.captions import CaptionLine
 from sopo.data.index import write_index
 from sopo.data.layout import staged_folder, write_clip, write_metadata, write_split
+from sopo.data.parallel import in_order
 from sopo.data.statistics import write_folder_statistics
 from sopo.motion.encode import features_of_placed, place, uniform_skeleton
 from sopo.motion.retarget import on_skeleton, resample
@@ -107,7 +106,7 @@ def make_corpus(
             keys[split] = [f"{len(jobs) + index:06d}" for index in range(size)]
             jobs += [(staging, config, split, index, key) for index, key in enumerate(keys[split])]
         entries = []
-        for entry in _all(jobs, workers or min(os.cpu_count() or 1, 8)):
+        for entry in in_order(_write, jobs, workers, chunk=16):
             entries.append(entry)
             if progress:
                 progress(len(entries), len(jobs))
@@ -122,14 +121,3 @@ def make_corpus(
         settings = json.dumps(dataclasses.asdict(config), indent=1)
         (staging / "corpus_config.json").write_text(settings + "\n", encoding="utf-8")
         write_index(staging, [name for names in keys.values() for name in names])
-
-
-def _all(jobs: list[Job], workers: int) -> Iterator[dict[str, Any]]:
-    if workers == 1 or len(jobs) < 100:
-        yield from map(_write, jobs)
-        return
-    # Forked where that exists: a spawned process would import torch first, for seconds, and need a main guard.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if "fork" in methods else None)
-    with context.Pool(workers) as pool:
-        yield from pool.imap(_write, jobs, chunksize=16)

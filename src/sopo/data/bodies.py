@@ -230,6 +230,13 @@ class Bodies:
             self._found[kind][key] = measured
         self._clips += 1
 
+    def join(self, other: Bodies) -> None:
+        """Count the clips that ``other`` has looked at too."""
+        other._look_at_rotations()
+        for kind, clips in other._found.items():
+            self._found[kind].update(clips)
+        self._clips += other._clips
+
     def notes(self) -> Iterator[tuple[str, str]]:
         """(kind, "clip (what was measured)") of all faults; kind "most-..." where most clips share it."""
         self._look_at_rotations()

@@ -6,7 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import count
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from sopo.data.bodies import FAULTS, Bodies
 from sopo.data.layout import FEATURES, JOINTS, MEAN, SPLITS, STD, TEXTS, Array, MotionFolder, read_array
+from sopo.data.parallel import in_order
 from sopo.data.statistics import RunningStatistics, drift
 from sopo.errors import UserError
 from sopo.motion.decode import decode_joints
@@ -24,6 +25,7 @@ MAX_LENGTH = 200  # frames, exclusive
 MEAN_DRIFT, STD_DRIFT = 0.1, 1.25  # standard deviations; a factor
 JOINT_TOLERANCE_M = 0.01
 EXAMPLES = 3
+PART, WORTH = 64, 1000  # clips that a process looks at in one go; clips that are worth a second process
 
 # kind: (level, what is off, what to do). An error stops or spoils training, a warning costs data or quality.
 KINDS: dict[str, tuple[str, str, str]] = {
@@ -81,11 +83,14 @@ class Finding:
 class SplitSummary:
     """Counts of a split. usable: present, of the right shape and length, finite, captioned."""
 
-    listed: int
-    present: int
-    usable: int
-    captions: int
-    frames: int
+    listed: int = 0
+    present: int = 0
+    usable: int = 0
+    captions: int = 0
+    frames: int = 0
+
+    def __add__(self, other: SplitSummary) -> SplitSummary:
+        return SplitSummary(*map(add, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,10 @@ class _Notes:
     def add(self, kind: str, where: object) -> None:
         self._where[kind].append(" ".join(str(where).split()))
 
+    def join(self, other: _Notes) -> None:
+        for kind, where in other._where.items():
+            self._where[kind] += where
+
     def add_bodies(self, bodies: Bodies) -> None:
         for kind, where in bodies.notes():
             self.add(kind, where)
@@ -148,19 +157,22 @@ def body_findings(bodies: Bodies) -> tuple[Finding, ...]:
 
 
 def check_folder(
-    root: str | Path, sample: int = 16, report: Callable[[int, int], None] = lambda done, total: None
+    root: str | Path,
+    sample: int = 16,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    workers: int | None = None,
 ) -> Report:
     """Read all of a folder in the HumanML3D layout and report; new_joints/ of ``sample`` clips are compared.
 
-    ``report(done, total)`` counts clips.
+    ``report(done, total)`` counts clips. workers: processes, by default one a core; a small folder takes one.
     """
     root, notes = Path(root), _Notes()
     if not root.is_dir():
         notes.add("no-folder", root)
         return Report(str(root), None, {}, notes.findings())
-    for part in (FEATURES, TEXTS, MEAN, STD):
-        if not (root / part).exists():
-            notes.add("no-part", part)
+    for name in (FEATURES, TEXTS, MEAN, STD):
+        if not (root / name).exists():
+            notes.add("no-part", name)
     if not (root / JOINTS).is_dir():
         notes.add("no-joints", JOINTS)
     try:
@@ -174,15 +186,22 @@ def check_folder(
     _check_leaks(keys, notes)
     running = RunningStatistics(skeleton.num_features) if skeleton else None
     bodies = Bodies(skeleton) if skeleton else None
-    total = sum(map(len, keys.values()))
-    done = count(1)
-    summaries = {
-        split: _check_split(
-            folder, listed, bodies, running if split == "train" else None, notes, lambda: report(next(done), total)
-        )
+    jobs = [
+        _Job(folder, skeleton, split, listed[start : start + PART])
         for split, listed in keys.items()
-        if listed
-    }
+        for start in range(0, len(listed), PART)
+    ]
+    total, done = sum(map(len, keys.values())), 0
+    summaries: dict[str, SplitSummary] = {}
+    for job, part in zip(jobs, in_order(_check_clips, jobs, workers, worth=WORTH // PART), strict=True):
+        summaries[job.split] = summaries.get(job.split, SplitSummary()) + part.summary
+        notes.join(part.notes)
+        if bodies and part.bodies:
+            bodies.join(part.bodies)
+        if running and part.running and job.split == "train":
+            running.join(part.running)
+        for _ in job.keys:
+            report(done := done + 1, total)
     if bodies:
         notes.add_bodies(bodies)
     if skeleton and running and running.frames:
@@ -230,33 +249,47 @@ def _check_leaks(keys: dict[str, tuple[str, ...]], notes: _Notes) -> None:
                 notes.add("leak", f"{key} in {seen[source]} and {split}")
 
 
-def _check_split(
-    folder: MotionFolder,
-    keys: tuple[str, ...],
-    bodies: Bodies | None,
-    running: RunningStatistics | None,
-    notes: _Notes,
-    step: Callable[[], None],
-) -> SplitSummary:
+@dataclass(frozen=True)
+class _Job:
+    """A part of a split's clips, for one process to look at."""
+
+    folder: MotionFolder
+    skeleton: Skeleton | None
+    split: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What was found there."""
+
+    summary: SplitSummary
+    notes: _Notes
+    bodies: Bodies | None
+    running: RunningStatistics | None
+
+
+def _check_clips(job: _Job) -> _Part:
+    folder, skeleton, notes = job.folder, job.skeleton, _Notes()
+    bodies = Bodies(skeleton) if skeleton else None
+    running = RunningStatistics(skeleton.num_features) if skeleton else None
     present = usable = captions = frames = 0
-    for key in keys:
-        step()
+    for key in job.keys:
         described = _check_captions(folder, key, notes)
         captions += described
         if not folder.features_path(key).exists():
             notes.add("absent", key)
             continue
         present += 1
-        features = _check_features(folder, key, bodies.skeleton if bodies else None, notes)
+        features = _check_features(folder, key, skeleton, notes)
         if features is None:
             continue
-        if bodies is not None:
+        if bodies is not None and running is not None:
             bodies.add(key, features)
-        if running is not None:
             running.add(features)
         usable += bool(described)
         frames += len(features) if described else 0
-    return SplitSummary(len(keys), present, usable, captions, frames)
+    return _Part(SplitSummary(len(job.keys), present, usable, captions, frames), notes, bodies, running)
 
 
 def _check_captions(folder: MotionFolder, key: str, notes: _Notes) -> int:

@@ -33,6 +33,15 @@ class RunningStatistics:
         self._sum += shifted.sum(axis=0)
         self._square_sum += np.square(shifted).sum(axis=0)
 
+    def join(self, other: RunningStatistics) -> None:
+        """Count the clips that ``other`` was given too."""
+        if not self.frames:
+            self._shift = other._shift
+        apart = other._shift - self._shift
+        self._square_sum += other._square_sum + 2 * apart * other._sum + other.frames * np.square(apart)
+        self._sum += other._sum + other.frames * apart
+        self.frames += other.frames
+
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation [D] of every feature by itself."""
         offset = self._sum / self.frames

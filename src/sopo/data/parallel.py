@@ -1,0 +1,33 @@
+"""A map over many small jobs in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+MOST = 8  # processes, where nothing else is asked for
+
+
+def in_order(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None = None, chunk: int = 1, worth: int = 100
+) -> Iterator[Result]:
+    """``function`` of each job, in their order.
+
+    workers: processes, by default one a core. chunk: jobs that one is handed at a time. worth: jobs below which it is
+    all done here.
+    """
+    workers = workers or min(os.cpu_count() or 1, MOST)
+    if workers == 1 or len(jobs) < worth:
+        yield from map(function, jobs)
+        return
+    # Forked where that exists: a spawned process would import torch first, for seconds, and need a main guard. One
+    # thread each, for the parent's pool of threads does not survive the fork.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    with multiprocessing.get_context(method).Pool(workers, torch.set_num_threads, (1,)) as pool:
+        yield from pool.imap(function, jobs, chunksize=chunk)
