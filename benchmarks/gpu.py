@@ -19,14 +19,13 @@ from typing import Any
 
 import torch
 from published_sizes import FAMILIES, generator, tmr, typical_batch
-from step import counter, gradient, matrix_peak, objective_of, step_of, timed, unlike
+from step import counter, forget_texts, gradient, matrix_peak, objective_of, step_of, timed, unlike
 
 from sopo.batch import Batch
 from sopo.nn.cheaper import cheaper
 from sopo.preference.objective import PreferenceObjective
 from sopo.randomness import Draws
 from sopo.rewards.learned import TMRReward
-from sopo.text.cache import CachedEncoder
 from sopo.training.log import read_log
 from sopo.training.loop import fit
 from sopo.training.settings import LoopConfig
@@ -86,7 +85,7 @@ def whole_step(family: str, tiny: bool, size: int, steps: int, device: torch.dev
         step = step_of(side, objective, family, batch, 0)
         if side == "ours":  # the first one pays for what is made once; the plain one's weight is elsewhere
             step().backward()
-            _forget_texts(objective)
+            forget_texts(objective)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         seconds[side], _ = timed(lambda step=step: step().backward(), device)
@@ -95,13 +94,6 @@ def whole_step(family: str, tiny: bool, size: int, steps: int, device: torch.dev
     if device.type == "cuda":
         rows.append(("peak memory", f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"))
     return rows
-
-
-def _forget_texts(objective: PreferenceObjective) -> None:
-    assert isinstance(objective.reward, TMRReward)
-    fresh = CachedEncoder(objective.policy.text.encoder)  # type: ignore[attr-defined]
-    objective.policy.text = objective.reference.text = fresh
-    objective.reward.matcher.embedder = CachedEncoder(objective.reward.matcher.embedder.encoder)  # type: ignore[attr-defined]
 
 
 def rollouts(family: str, tiny: bool, size: int, steps: int, device: torch.device) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from sopo.motion.normalize import Normalizer
 from sopo.motion.skeleton import skeleton_for_features
 from sopo.nn.embeddings import first_positions
 from sopo.nn.frames import FramesFromTokens, fold_frames
+from sopo.nn.layers import DecoderLayer
 from sopo.nn.skip_transformer import SkipTransformer
 from sopo.pretrained import Pretrained
 from sopo.randomness import Draws
@@ -43,7 +45,8 @@ class MotionVAE(Pretrained):
         self.decoder_positions = nn.Parameter(torch.rand(config.max_positions, width))
         self.embed_frames = nn.Linear(token, width)
         self.encoder = SkipTransformer(lambda: nn.TransformerEncoderLayer(width, **shape), config.layers, width)
-        self.decoder = SkipTransformer(lambda: nn.TransformerDecoderLayer(width, **shape), config.layers, width)
+        layer = partial(DecoderLayer, width, config.heads, config.feedforward, config.dropout)
+        self.decoder = SkipTransformer(layer, config.layers, width)
         self.predict = FramesFromTokens(width, config.features, config.frames_per_token, config.token_window)
         projected = config.latent_width != width
         self.to_latent = nn.Linear(width, config.latent_width) if projected else nn.Identity()

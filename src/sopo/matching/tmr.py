@@ -13,6 +13,7 @@ from sopo.matching.matcher import Matcher
 from sopo.matching.settings import TMRConfig
 from sopo.motion.normalize import Normalizer
 from sopo.nn.embeddings import first_positions, sinusoids
+from sopo.nn.layers import DecoderLayer
 from sopo.text import TextEmbedding, text_encoder
 
 Gaussian = tuple[Tensor, Tensor]  # mean, log-variance: [B, E]
@@ -114,9 +115,7 @@ class LatentDecoder(nn.Module):
     def __init__(self, features: int, config: TMRConfig) -> None:
         super().__init__()
         width = config.width
-        layer = nn.TransformerDecoderLayer(
-            width, config.heads, config.feedforward, config.dropout, "gelu", batch_first=True
-        )
+        layer = DecoderLayer(width, config.heads, config.feedforward, config.dropout)
         self.seqTransDecoder = nn.TransformerDecoder(layer, config.layers)
         self.final_layer = nn.Linear(width, features)
         self.dropout = nn.Dropout(config.dropout)

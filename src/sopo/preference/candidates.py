@@ -60,22 +60,29 @@ def draw_candidates(
     """All B * K motions in one batch, as long as the batch's real ones, in eval mode and without a gradient.
 
     embed: their places in the reward's embedding too, which the proximity of Sec. 4.3 is measured in.
-    precision, compile: of the network that draws them (``cheaper``).
+    precision, compile: of the network that draws them (``cheaper``); what judges them computes as it always does.
     """
     condition = policy.embed(batch.captions)
     with cheaper(policy, precision, compile):
         x = policy.sample(condition, batch.length, batch.motion.shape[1], draws, sampling, K)
-    return score_candidates(policy, reward, x, batch, K, embed)
+    return score_candidates(policy, reward, x, batch, K, embed, precision)
 
 
 @torch.no_grad()
 def score_candidates(
-    policy: Generator, reward: Reward, x: Tensor, batch: Batch, K: int, embed: bool = False
+    policy: Generator,
+    reward: Reward,
+    x: Tensor,
+    batch: Batch,
+    K: int,
+    embed: bool = False,
+    precision: Precision = "no",
 ) -> Candidates:
-    """What ``policy.sample`` drew, x [B * K, ...], as candidates."""
+    """What ``policy.sample`` drew, x [B * K, ...], as candidates; decoded in that precision."""
     B = len(batch)
     length = batch.length.repeat_interleave(K)
-    motion = policy.decode(x, length)
+    with cheaper(policy, precision, False):
+        motion = policy.decode(x, length)
     captions = [caption for caption in batch.captions for _ in range(K)]
     if not embed:
         return Candidates(x.unflatten(0, (B, K)), reward.score(motion, length, captions).view(B, K))

@@ -28,7 +28,7 @@ class PreferenceConfig(Settings):
     pair_noise: Literal["own", "shared"] = "own"  # of the motions compared: each its own, or one for all (diffusion)
     draws: Positive = 1  # of steps and noises that h of a motion is averaged over
     rollout: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 1.0))
-    rollout_precision: Literal["no", "bf16"] = "no"  # of the network that draws the samples; losses stay as they are
+    rollout_precision: Literal["no", "bf16"] = "no"  # samples are drawn and decoded in; the rest is not
     rollout_compile: bool = False  # draw them by torch.compile: a minute at the start, then faster on a GPU
     anchor: Weight = 0.0  # times the error on the real motions, at all noise levels, is added to any method's loss
     anchor_jerk: Weight = 0.0  # times the error of the third differences over frames, added to the anchor's error
