@@ -141,7 +141,7 @@ def accuracies(out: Path, data: Path, crowds: dict[str, CrowdConfig]) -> list[di
     """What the reward foresees after each crowd's answers to each study, on either study's clean pairs, by detail."""
     matcher = load_matcher(REWARD)
     assert isinstance(matcher, TMR)
-    index = {"samples": data, "details": out / "details"}
+    index = {"details": out / "details", "samples": data}
     tests, kinds = {}, {}
     for name, source in (("samples", data), ("details", out / "details-test")):
         labels = asked(out / f"{name}-test", source, {"judge": JUDGE})["judge"]
@@ -153,7 +153,7 @@ def accuracies(out: Path, data: Path, crowds: dict[str, CrowdConfig]) -> list[di
         fitting = {cell: crowd for cell, crowd in crowds.items() if crowd.answers <= 1.1 * most}
         learnt = together(asked(out / name, source, fitting), matcher)
         for cell, crowd in fitting.items():
-            for weigh in (True, False):
+            for weigh in (True, False) if crowd.answers == max(x.answers for x in fitting.values()) else (True,):
                 train = learnt[cell]
                 fitted = fit(matcher, train, torch.arange(len(train.answer)), ChoicesConfig(weigh_annotators=weigh))
                 row = {"asked": name, "answers": crowd.answers, "wrong": crowd.wrong, "weighed": weigh}
@@ -171,6 +171,7 @@ def accuracies(out: Path, data: Path, crowds: dict[str, CrowdConfig]) -> list[di
                 sep="\n",
                 flush=True,
             )
+        write_json(out / "crowd.json", found)
     return found
 
 
@@ -227,7 +228,6 @@ def main() -> None:
         for count in flags.answers
     }
     found = accuracies(out, data, crowds)
-    write_json(out / "crowd.json", found)
     head = "| asked | answers | wrong | weighed | measured | pairs | foreseen | by TMR | more |\n|" + " --- |" * 9
     (out / "crowd.md").write_text("\n".join([head, *map(told, found)]) + "\n")
     write_picture(out / "crowd.png", found)

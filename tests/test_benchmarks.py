@@ -11,10 +11,11 @@ from types import ModuleType
 import pytest
 import torch
 
+from sopo.corpus.program import VERBS
 from sopo.rewards.learned import TMRReward
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
-MODULES = ("published_sizes", "plain_step", "step", "gpu")
+MODULES = ("published_sizes", "plain_step", "step", "gpu", "crowd")
 
 
 @pytest.fixture
@@ -52,3 +53,19 @@ def test_the_script_for_a_gpu_tries_itself_on_a_cpu(modules, monkeypatch: pytest
     rows = [line.split(" | ")[1:] for line in (tmp_path / "table.md").read_text().splitlines()[4:]]
     assert len(rows) == 10 and rows[1] == ["gradient, apart by", "0.0e+00 of the largest |"]
     assert "times faster" in rows[3][1] and "matrix product" in rows[5][1]
+
+
+def test_a_crowd_sees_which_of_two_details_is_right(modules, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    crowd, asked, measured = modules["crowd"], tmp_path / "details", tmp_path / "details-test"
+    monkeypatch.setattr(crowd, "DETAILS", 8)
+    monkeypatch.setattr(crowd, "DETAILS_TEST", 4)
+    crowd.details(asked, measured)
+    for folder, pairs in ((asked, 8), (measured, 4)):
+        labels = crowd.asked(folder, folder, {"judge": crowd.JUDGE})["judge"]
+        assert len({label.pair for label in labels}) == pairs
+        assert [label.preferred for label in labels] == ["a"] * len(labels)
+        kinds = crowd.differences(labels, folder, folder)
+        assert len(kinds) == len(labels) and {*kinds} - {""} <= {*crowd.KINDS, *VERBS}
+    before = {path.name: path.read_bytes() for path in asked.rglob("*.npy")}
+    crowd.details(asked, measured)  # which is there
+    assert before == {path.name: path.read_bytes() for path in asked.rglob("*.npy")}
