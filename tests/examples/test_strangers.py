@@ -46,13 +46,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-@pytest.fixture(params=["source", "installed"])
-def package(request: pytest.FixtureRequest) -> Path:
-    """Where the package is imported from."""
-    site: Path = ROOT / "src" if request.param == "source" else request.getfixturevalue("installed")
-    return site
-
-
 def test_everything_is_installed(installed: Path) -> None:
     """Checkpoints with their cards, pages of the viewers, figures of papers, py.typed; and the command itself."""
 
@@ -78,22 +71,24 @@ def command(package: Path, folder: Path, *words: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-def test_align_eval_and_sample(package: Path, stranger: Path, tmp_path: Path) -> None:
+def test_align_eval_and_sample(installed: Path, stranger: Path, tmp_path: Path) -> None:
     stranger = Path(shutil.copytree(stranger, tmp_path / "stranger"))
     reward = "0.5*mine:longer + 0.5*shipped/reward"
     align = ["align", "--generator", "mine:make", "--reward", reward, "--data", "corpus", "--out", "aligned", *TINY]
-    done = command(package, stranger, *align)
+    done = command(installed, stranger, *align)
     assert done.returncode == 0, done.stderr
     log = json.loads((stranger / "aligned/run/log.jsonl").read_text().splitlines()[0])
     assert 0 < log["reward/mine:longer"] < 1 and log["h_w"] == pytest.approx(0, abs=1e-3)
     evaluate = ["eval", "--data", "corpus", "--evaluator", "shipped/evaluator", "--runs", "1"]
-    done = command(package, stranger, *evaluate, "--generator", "mine:make", "mine:make@aligned", "--out", "table.json")
+    done = command(
+        installed, stranger, *evaluate, "--generator", "mine:make", "mine:make@aligned", "--out", "table.json"
+    )
     assert done.returncode == 0, done.stderr
     assert {"mine:make", "mine:make@aligned"} <= set(json.loads((stranger / "table.json").read_text())["rows"])
     sample = ["sample", "a person waves", "--seconds", "1", "--formats", "npy", "--out", "motions"]
-    done = command(package, stranger, *sample, "--generator", "mine:NextFrame@aligned")
+    done = command(installed, stranger, *sample, "--generator", "mine:NextFrame@aligned")
     assert done.returncode == 0 and (stranger / "motions/00_0.npy").is_file(), done.stderr
-    done = command(package, stranger, *sample, "--generator", "aligned")
+    done = command(installed, stranger, *sample, "--generator", "aligned")
     assert done.returncode == 2 and done.stderr.strip().endswith("mine:NextFrame@aligned")
     assert len(done.stderr.strip().splitlines()) == 1
 
