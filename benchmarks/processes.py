@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,8 @@ def measure(processes: int, flags: argparse.Namespace, data: Path) -> dict[str, 
     with tempfile.TemporaryDirectory() as out:
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
         words = [__file__, "--worker", str(data), out, "--steps", str(flags.steps), *(["--clock"] * flags.clock)]
-        done = subprocess.run([*launch, *words], capture_output=True, text=True, check=True)
+        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # a process's own setting does not reach its backward pass
+        done = subprocess.run([*launch, *words], capture_output=True, text=True, check=True, env=one_thread)
     told: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
     return told
 

@@ -18,6 +18,7 @@ from sopo.generators.settings import (
     TokenTransformerConfig,
 )
 from sopo.matching.settings import GuoConfig, TMRConfig
+from sopo.preference.methods import method_by_name
 
 # Preference settings. ``paper``: the published numbers (Sec. 5), T omega_t = 1 on the mean squared error.
 # ``stable``: what gained most in short runs on the embedded corpus (docs/objectives.md).
@@ -44,6 +45,9 @@ STABLE_OF: dict[str, dict[str, Any]] = {
     "momask": {"K": 4, "scale": 10.0, "noisiest": 0.2},
     "flow": {"noisiest": 0.3},
 }
+# Where a preferred motion is a real one: the denoiser's error on it at all levels, and of its third differences, holds
+# down the jitter that h, at the noisiest levels alone, does not see (docs/objectives.md).
+ANCHOR_OF: dict[str, dict[str, Any]] = {"flow": {"anchor": 3.0, "anchor_jerk": 1.0}}
 # ... and where a method does: only ancestral steps are drawn, and a group of two has no middle.
 STABLE_OF_METHOD: dict[str, dict[str, Any]] = {"policy-gradient": {"K": 4, "rollout": Sampling("ddpm", 10, 1.0)}}
 
@@ -170,7 +174,9 @@ LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "
 
 def stable(kind: str, method: str = "sopo") -> dict[str, Any]:
     """The ``stable`` preference settings for generators of a kind, and a method."""
-    return PRESETS["stable"] | STABLE_OF.get(kind, {}) | STABLE_OF_METHOD.get(method, {})
+    row = method_by_name(method)
+    anchor = ANCHOR_OF.get(kind, {}) if row.winner == "data" and row.loser else {}
+    return PRESETS["stable"] | STABLE_OF.get(kind, {}) | anchor | STABLE_OF_METHOD.get(method, {})
 
 
 def loop_stable(kind: str) -> dict[str, Any]:
