@@ -144,7 +144,11 @@ def test_table4_varies_one_thing_at_a_time_and_trains_no_setting_twice(
 @pytest.mark.parametrize("kind", ["mdm", "mld", "momask", "flow"])
 def test_all_cells_start_from_the_preset_of_their_generator(models: Models, kind: str) -> None:
     for setting in (*table1(models, kind, CONFIG), *table4(models, kind, ABLATION)):
-        own = {name for name, value in stable(kind).items() if getattr(setting.preference, name) != value}
+        own = {
+            name
+            for name, value in stable(kind, setting.preference.method).items()
+            if getattr(setting.preference, name) != value
+        }
         varied = {"own noise": "pair_noise", "one draw": "draws"}
         in_brackets = setting.name.partition("(")[2].rstrip(")").partition(" =")[0]
         assert own <= {varied.get(in_brackets, in_brackets)}, setting.name

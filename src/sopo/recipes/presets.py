@@ -18,7 +18,7 @@ from sopo.generators.settings import (
     TokenTransformerConfig,
 )
 from sopo.matching.settings import GuoConfig, TMRConfig
-from sopo.preference.methods import method_by_name
+from sopo.preference.methods import METHODS
 
 # Preference settings. ``paper``: the published numbers (Sec. 5), T omega_t = 1 on the mean squared error.
 # ``stable``: what gained most in short runs on the embedded corpus (docs/objectives.md).
@@ -174,8 +174,8 @@ LOOP_EVALUATOR: dict[str, Any] = LOOP_REWARD | {"batch_size": 128, "ema": 0.0, "
 
 def stable(kind: str, method: str = "sopo") -> dict[str, Any]:
     """The ``stable`` preference settings for generators of a kind, and a method."""
-    row = method_by_name(method)
-    anchor = ANCHOR_OF.get(kind, {}) if row.winner == "data" and row.loser else {}
+    row = METHODS.get(method)  # one that is unknown is refused where it is used
+    anchor = ANCHOR_OF.get(kind, {}) if row and row.winner == "data" and row.loser else {}
     return PRESETS["stable"] | STABLE_OF.get(kind, {}) | anchor | STABLE_OF_METHOD.get(method, {})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -188,6 +189,8 @@ def _resume(
 def _means(accelerator: Accelerator, parts: list[Values]) -> dict[str, float]:
     """Over the parts of a step and over the processes: sums and counts add up, so that no part weighs too much."""
     pairs = [[value if isinstance(value, Mean) else (value, 1.0) for value in part.values()] for part in parts]
-    added = torch.tensor(pairs, dtype=torch.get_default_dtype(), device=accelerator.device).sum(0)
+    scalar = partial(torch.as_tensor, dtype=torch.get_default_dtype(), device=accelerator.device)
+    added = torch.stack([scalar(value) for part in pairs for pair in part for value in pair])  # read once, at the end
+    added = added.reshape(len(pairs), -1, 2).sum(0)
     total, number = accelerator.reduce(added, reduction="sum").unbind(1)
     return dict(zip(parts[0], (total / number.clamp(min=1)).tolist(), strict=True))
