@@ -33,6 +33,16 @@ def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
     return parse_json(read_utf8(path, limit), str(path))
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is no such file. UserError if it holds something else."""
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object")
+    return value
+
+
 def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Where each line stands that is not empty, as FILE:NUMBER, and the value in it; UserError likewise."""
     for number, line in enumerate(read_utf8(path).split("\n"), start=1):

@@ -93,6 +93,15 @@ def test_folds_are_trained_measured_kept_and_pooled(
     change = result.changes["sopo"]["base"]["FID"]
     by_hand = [100 * (fold["sopo"]["FID"]["mean"] / fold["base"]["FID"]["mean"] - 1) for fold in (first, second)]
     assert change.runs == pytest.approx(by_hand)
+    more = cross_validate(data, out, dataclasses.replace(CONFIG, rows=("modipo-T", "sopo")))  # a row of mined pairs
+    assert (
+        set(more.changes["sopo"]) == {"base", "modipo-T"}
+        and more.changes["sopo"]["base"] == result.changes["sopo"]["base"]
+    )
+    assert (out / "fold-1" / "sopo-0" / "model.safetensors").stat().st_mtime_ns == written
+    for rows, line in ((("modipo-G",), "rows: modipo-G; known: sft"), ((), "rows: none; known")):
+        with pytest.raises(UserError, match=line):
+            dataclasses.replace(CONFIG, rows=rows)
     with pytest.raises(UserError, match=r"was made with another seed \(0, now 1\)"):
         cross_validate(data, out, dataclasses.replace(CONFIG, seed=1))
 

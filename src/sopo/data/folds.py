@@ -11,10 +11,7 @@ from pathlib import Path
 from sopo.data.layout import FEATURES, JOINTS, METADATA, TEXTS, MotionFolder, staged_folder, write_split
 from sopo.data.statistics import write_folder_statistics
 from sopo.errors import UserError
-from sopo.json_files import read_json
 from sopo.randomness import numpy_rng
-
-IMPORT = "import.json"  # of `sopo data import`: where each clip comes from
 
 
 @dataclass(frozen=True)
@@ -29,11 +26,7 @@ class Fold:
 def sources(folder: MotionFolder) -> dict[str, str]:
     """Clip -> what it was cut or mirrored from: as an import has noted it, else its own id without the mirror's M."""
     ids = [key for split in folder.splits for key in folder.ids(split)]
-    path = folder.root / IMPORT
-    noted = read_json(path) if path.is_file() else {}
-    taken = noted.get("taken") if isinstance(noted, dict) else None
-    entries = [entry for entry in taken if isinstance(entry, dict)] if isinstance(taken, list) else []
-    known = {str(entry.get("id")): str(entry["source"]) for entry in entries if "source" in entry}
+    known = folder.sources()
     return {key: known.get(key, key.removeprefix("M")) for key in ids}
 
 

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from sopo.data.captions import CaptionLine, read_captions, write_captions
 from sopo.errors import UserError, reason
 from sopo.formats.npz import read_npy, read_npy_header
-from sopo.json_files import read_json_lines, read_utf8
+from sopo.json_files import read_json_lines, read_object, read_utf8
 from sopo.motion.skeleton import Skeleton, skeleton_for_features
 
 FEATURES, JOINTS, TEXTS = "new_joint_vecs", "new_joints", "texts"
 MEAN, STD, METADATA = "Mean.npy", "Std.npy", "corpus.jsonl"
+IMPORT = "import.json"  # of `sopo data import`: what was taken from where, and what was not
 SPLITS = ("train", "val", "test")
 
 Array = NDArray[np.float32]
@@ -91,6 +92,17 @@ class MotionFolder:
     def skeleton(self) -> Skeleton:
         """The body whose features these are, told by their number."""
         return skeleton_for_features(len(self.mean))
+
+    @property
+    def imported(self) -> dict[str, Any]:
+        """``import.json``, an object; empty if the data set was not imported."""
+        return read_object(self.root / IMPORT)
+
+    def sources(self) -> dict[str, str]:
+        """Clip -> where an import took it from, of those that it noted."""
+        taken = self.imported.get("taken")
+        entries = [entry for entry in taken if isinstance(entry, dict)] if isinstance(taken, list) else []
+        return {str(entry.get("id")): str(entry["source"]) for entry in entries if "source" in entry}
 
     def metadata(self) -> dict[str, dict[str, Any]]:
         """``corpus.jsonl`` by clip id (each line an object with "id"); empty if the data set has none."""

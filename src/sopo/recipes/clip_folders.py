@@ -12,16 +12,16 @@ import torch
 
 from sopo.data.bodies import FAULTS, Array, faults, feature_faults, rotations_differ, some_frames
 from sopo.data.captions import texts_of
-from sopo.data.layout import FEATURES, SPLITS, MotionFolder, read_array
+from sopo.data.layout import FEATURES, IMPORT, SPLITS, MotionFolder, read_array
 from sopo.errors import UserError
-from sopo.json_files import read_json
+from sopo.json_files import read_object
 from sopo.motion.decode import decode_joints
 from sopo.motion.skeleton import SKELETONS, Skeleton
 from sopo.viewer.sheet import SheetClip
 
 LONGEST = 1200  # frames of a clip that are shown
 NOTES = 4  # of an import that are shown
-CAPTIONS, IMPORT = "captions.json", "import.json"
+CAPTIONS = "captions.json"
 KINDS = {kind: fault.some for kind, fault in FAULTS.items()} | {
     "unreadable": "the motion cannot be read",
     "no-captions": "the captions cannot be read",
@@ -50,21 +50,14 @@ class DataSet:
             raise UserError(f"{root}: no clip in its splits or in {FEATURES}/")
         unlisted = len(present.keys() - self.splits.keys())
         self.notes = [f"{unlisted} clips of {FEATURES}/ are in no split, and not shown."] if unlisted else []
-        self.notes += _import_notes(self._imported)
+        self.notes += _import_notes(self.folder.imported)
 
     def _listed(self, split: str) -> tuple[str, ...]:
         return self.folder.ids(split) if split in self.folder.splits else ()
 
     @cached_property
-    def _imported(self) -> dict[str, Any]:
-        return _read_object(self.folder.root / IMPORT)
-
-    @cached_property
     def _facts(self) -> dict[str, dict[str, str]]:
-        """Clip -> where an import took it from."""
-        taken = self._imported.get("taken")
-        entries = [entry for entry in taken if isinstance(entry, dict)] if isinstance(taken, list) else []
-        return {str(entry.get("id")): {"source": str(entry["source"])} for entry in entries if "source" in entry}
+        return {key: {"source": source} for key, source in self.folder.sources().items()}
 
     def captions(self, key: str) -> tuple[str, ...]:
         try:
@@ -94,7 +87,7 @@ class Samples:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.notes: list[str] = []
-        self._told = _read_object(root / CAPTIONS)
+        self._told = read_object(root / CAPTIONS)
         self.splits = {path.stem: self._split(path.stem) for path in sorted(root.glob("*.npy"))}
         self.skeleton = self._skeleton()
 
@@ -143,16 +136,6 @@ def _import_notes(imported: dict[str, Any]) -> list[str]:
     shown = lines[:NOTES] + [f"{len(lines) - NOTES} more notes of the import: {IMPORT}."] * (len(lines) > NOTES)
     left_out = len(skipped) if isinstance(skipped, dict | list) else 0
     return shown + [f"The import left {left_out} files out: {IMPORT} says why."] * (left_out > 0)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is none. UserError if the file is something else."""
-    if not path.is_file():
-        return {}
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: expected a JSON object")
-    return value
 
 
 def _clip(

@@ -12,7 +12,6 @@ from sopo.data.layout import MotionFolder
 from sopo.device import state
 from sopo.folders import CONFIG_FILE
 from sopo.recipes import presets
-from sopo.recipes.bench import stable_row
 from sopo.recipes.bench_grid import Grid, Models, Setting
 from sopo.recipes.fingerprints import data_hash
 from sopo.recipes.jobs import run_jobs
@@ -20,7 +19,8 @@ from sopo.recipes.pretrain import train_evaluator, train_mdm, train_reward
 from sopo.recipes.record import environment, provenance, write_json
 from sopo.recipes.resume import claim
 from sopo.recipes.settings import FoldsConfig, TuneConfig
-from sopo.recipes.tune import Choices, tune
+from sopo.recipes.tune import Choices, candidates, tune
+from sopo.recipes.tuning import TUNINGS
 from sopo.reports.folds import Folded, folded, folds_page
 from sopo.reports.tables import as_json
 from sopo.training.progress import console
@@ -102,9 +102,10 @@ def _models(where: Path, config: FoldsConfig) -> Models:
 
 
 def _settings(where: Path, models: Models, config: FoldsConfig) -> Sequence[Setting]:
-    """Of each row: ``stable``'s, or the best of ``settings`` on the fold's own validation split."""
+    """Of each row: its first setting, ``stable``'s, or the best of ``settings`` on the fold's own validation split."""
     if not config.settings:
-        return [stable_row("mdm", models.reward, row) for row in config.rows]
+        first = {row: candidates(row, TUNINGS[row], "mdm", models, 1)[0] for row in config.rows}
+        return [dataclasses.replace(setting, name=row) for row, setting in first.items()]
     shared = {name: getattr(config, name) for name in ("steps", "rows", "runs", "mining", "sampling", "settings")}
     tune(where / "tune", models, TuneConfig(**shared, seeds=config.seeds[:1]), where / "data")
     return Choices(where / "tune" / "tuned.json").settings(where / "base", models, config.steps)

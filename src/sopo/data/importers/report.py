@@ -15,12 +15,11 @@ from sopo.data.importers.convert import Converted, Taken
 from sopo.data.importers.mapping import MAPPING_FILE, written
 from sopo.data.importers.names import Notes, listed
 from sopo.data.importers.rigs import Rig, Unread
-from sopo.data.layout import SPLITS, write_split
+from sopo.data.layout import IMPORT, SPLITS, write_split
 from sopo.data.statistics import write_folder_statistics
 from sopo.errors import UserError
 from sopo.motion.skeleton import HUMANML3D, Skeleton
 
-REPORT_FILE = "import.json"
 _SAID = 12  # notes that are printed; the report has all
 
 
@@ -63,12 +62,12 @@ class ImportSummary:
         counts = ", ".join(f"{splits[split]} {split}" for split in SPLITS)
         sources = len({clip.source for clip in self.taken})
         line = f"{sources} sources became {len(self.taken)} motions ({counts}); {len(self.skipped)} skipped"
-        return f"{line} (reasons: {REPORT_FILE})" if self.skipped else line
+        return f"{line} (reasons: {IMPORT})" if self.skipped else line
 
     def lines(self) -> list[str]:
         """Notes and findings as they are printed."""
         more = len(self.notes) - _SAID
-        rest = [f"... and {more} more in {REPORT_FILE}"] if more > 0 else []
+        rest = [f"... and {more} more in {IMPORT}"] if more > 0 else []
         return [*self.notes[:_SAID], *rest, *map(str, self.findings)]
 
 
@@ -106,7 +105,7 @@ def finish(
         "notes": summary.notes,
         "skeletons": [_decided(rig) for rig in rigs],
     }
-    _write_json(root / REPORT_FILE, entries)
+    _write_json(root / IMPORT, entries)
     _write_json(root / MAPPING_FILE, mapping)
 
 
