@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -26,8 +27,13 @@ def in_order(
     if workers == 1 or len(jobs) < worth:
         yield from map(function, jobs)
         return
-    # Forked where that exists: a spawned process would import torch first, for seconds, and need a main guard. One
-    # thread each, for the parent's pool of threads does not survive the fork.
+    # Forked where that exists: a spawned process would import torch first, for seconds, and need a main guard.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with multiprocessing.get_context(method).Pool(workers, torch.set_num_threads, (1,)) as pool:
+    with multiprocessing.get_context(method).Pool(workers, _begin) as pool:
         yield from pool.imap(function, jobs, chunksize=chunk)
+
+
+def _begin() -> None:
+    """One thread, as the parent's pool of threads does not survive the fork; ended by a signal, and silently."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the command's own would tell that it was told to stop

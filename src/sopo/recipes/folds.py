@@ -68,7 +68,11 @@ def cross_validate(data: Path, out: Path, config: FoldsConfig) -> Folded:
 
 def _intro(made: Sequence[Fold], config: FoldsConfig) -> str:
     clips = sum(len(fold.test) for fold in made)
-    how = f"the best of {config.settings} settings on the fold's validation split" if config.settings else "at their first setting"
+    how = (
+        f"the best of {config.settings} settings on the fold's validation split"
+        if config.settings
+        else "at their first setting"
+    )
     kept = f" Clips whose sources are alike in `{config.together}` are in one fold." if config.together else ""
     return (
         f"{provenance()}. {clips} clips in {len(made)} folds, each tested once.{kept} In every fold reward, evaluator"
