@@ -76,6 +76,7 @@ def _serve(work: Callable[[Any], Iterable[Any]], pipe: Connection, other_end: Co
     """Work on what comes through the pipe, until it closes: the other side is done, or was killed."""
     other_end.close()  # or the pipe would never close: a fork has both ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other side is told, and ends this one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # in silence: the command's own would tell that it was told to stop
     torch.set_num_threads(1)  # the pool of threads does not survive the fork
     while True:
         try:
