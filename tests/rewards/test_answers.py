@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sopo.matching.settings import TMRConfig
 from sopo.matching.tmr import TMR
-from sopo.recipes.preference_fit import Answers, fit, held_out
+from sopo.recipes.preference_fit import Answers, fit, held_out, strongest
 from sopo.recipes.settings import ChoicesConfig
 from sopo.rewards.answers import ANSWERS, AnswerModel
 from sopo.rewards.repeats import WIDTH
@@ -91,6 +91,15 @@ def test_few_answers_leave_the_tmr_as_it_is() -> None:
     """Where nothing can be learnt, the strongest prior foresees best."""
     matcher, answers, _ = drawn(120, (1.0,))
     assert fit(matcher, answers, torch.arange(120), ChoicesConfig()).prior == 10
+
+
+def test_a_weak_prior_wants_more_than_chance() -> None:
+    torch.manual_seed(0)
+    best, noise = torch.rand(200), torch.randn(200) / 10
+    noise -= noise.mean()
+    assert strongest({0.1: best, 1.0: best + noise, 10.0: best + noise + 0.1}) == 1.0
+    assert strongest({0.1: best, 1.0: best + noise + 0.02}) == 0.1  # within a standard error is less than .007
+    assert strongest({0.1: best, 1.0: best}) == 1.0
 
 
 def test_no_caption_is_on_both_sides() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -94,22 +95,34 @@ def fit(matcher: TMR, answers: Answers, train: Tensor, config: ChoicesConfig) ->
 
 
 def _best_prior(matcher: TMR, answers: Answers, train: Tensor, config: ChoicesConfig) -> float:
-    """The one of ``PRIORS`` under which left-out choices are least surprising; captions are left out whole."""
+    """By how surprising choices about left-out captions are: the ``strongest`` of ``PRIORS``."""
     captions = int(answers.caption.max()) + 1
     fold = torch.from_numpy(numpy_rng(config.seed, "folds").integers(FOLDS, size=captions))[answers.caption[train]]
 
-    def surprise(prior: float) -> float:
-        total = 0.0
+    def surprise(prior: float) -> Tensor:
+        """Of each caption, [C]."""
+        total = torch.zeros(captions, dtype=torch.float64)
         for part in range(FOLDS):
             rest, left_out = train[fold != part], answers.chosen(train[fold == part])
             if len(rest) and len(left_out):
                 found = fit(matcher, answers, rest, dataclasses.replace(config, prior=prior))
                 probability = found.chosen_first(answers, left_out)
                 first = answers.answer[left_out] == 0
-                total -= float(torch.where(first, probability, 1 - probability).log().sum())
+                total.index_add_(0, answers.caption[left_out], -torch.where(first, probability, 1 - probability).log())
         return total
 
-    return min(PRIORS, key=surprise)
+    return strongest({prior: surprise(prior) for prior in PRIORS})
+
+
+def strongest(surprise: Mapping[float, Tensor]) -> float:
+    """The strongest prior whose surprise [C] is within a standard error of the least one's, in sum over captions.
+
+    Which prior is the best, chance says where answers are few or noisy; a strong one errs by little then, a weak one
+    by much (Breiman et al., Classification and Regression Trees, 1984: the rule of one standard error).
+    """
+    least = min(surprise.values(), key=lambda x: float(x.sum()))
+    apart = {prior: x - least for prior, x in surprise.items()}
+    return max(prior for prior, x in apart.items() if x.sum() <= x.square().sum().sqrt())
 
 
 def held_out(answers: Answers, share: float, seed: int) -> tuple[Tensor, Tensor]:

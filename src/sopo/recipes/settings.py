@@ -204,7 +204,7 @@ class ValidationConfig(Settings):
 class ChoicesConfig(Settings):
     """How to bend a TMR to people's answers: all of them at once, as they are few."""
 
-    prior: Annotated[float, Range(0, ends="()")] | None = None  # how far to hold to the TMR; unset: the best of five
+    prior: Annotated[float, Range(0, ends="()")] | None = None  # how far to hold to the TMR; unset: by cross-validation
     held_out: Annotated[float, Range(0, 1, "[)")] = 0.2  # share of the captions whose answers measure it
     weigh_annotators: bool = True  # believe those less who guess; off: all alike
     seed: Seed = 0
