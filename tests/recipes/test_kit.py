@@ -12,7 +12,7 @@ import pytest
 from sopo.cli.main import main
 from sopo.formats.bvh import read_bvh
 from sopo.motion.skeleton import KIT
-from sopo.recipes.presets import ANCHOR_OF, LOOP_STABLE, PRESETS
+from sopo.recipes.presets import LOOP_STABLE, PRESETS, stable
 
 TINY = ["--width", "16", "--feedforward", "24", "--layers", "1", "--heads", "2"]
 TOKENS = [f"--{part}.{word[2:]}" if word[:2] == "--" else word for part in ("masked", "residual") for word in TINY]
@@ -77,7 +77,7 @@ def test_every_family_is_aligned_and_measured(kit: Path, tmp_path: Path, family:
     models = ["--generator", at[family], "--reward", at["reward"], "--data", at["data"]]
     main(["align", *models, "--out", aligned, "--steps", "2", "--batch_size", "8", "--rollout.steps", "2"])
     log = [json.loads(line) for line in (tmp_path / "aligned" / "run" / "log.jsonl").read_text().splitlines()]
-    anchored = ANCHOR_OF.get(family, {}).get("anchor", 0.0) * log[0].get("anchor", 0.0)
+    anchored = stable(family).get("anchor", 0.0) * log[0].get("anchor", 0.0)
     assert log[0]["loss"] - anchored == pytest.approx(math.log(2), rel=1e-5, abs=1e-5 * anchored + 1e-5)
     words = ["--evaluator", at["evaluator"], "--generator", at[family], aligned, "--runs", "2", *DRAFT]
     main(["eval", "--data", at["data"], *words, "--out", str(results)])

@@ -47,7 +47,10 @@ STABLE_OF: dict[str, dict[str, Any]] = {
 }
 # Where a preferred motion is a real one: the denoiser's error on it at all levels, and of its third differences, holds
 # down the jitter that h, at the noisiest levels alone, does not see (docs/objectives.md).
-ANCHOR_OF: dict[str, dict[str, Any]] = {"flow": {"anchor": 3.0, "anchor_jerk": 1.0}}
+ANCHOR_OF: dict[str, dict[str, Any]] = {
+    "mdm": {"anchor": 3.0, "anchor_jerk": 2.0},
+    "flow": {"anchor": 3.0, "anchor_jerk": 1.0},
+}
 # ... and where a method does: only ancestral steps are drawn, and a group of two has no middle.
 STABLE_OF_METHOD: dict[str, dict[str, Any]] = {"policy-gradient": {"K": 4, "rollout": Sampling("ddpm", 10, 1.0)}}
 
@@ -79,6 +82,7 @@ MDM_PRESETS: dict[str, MDMConfig] = {
         text_encoder="hashed-128",
         text_layers=2,
         frames_per_token=4,
+        token_window=3,
     ),
 }
 
