@@ -145,7 +145,9 @@ def main() -> None:
         given = {name: value_of(value) for name, _, value in (part.partition("=") for part in text.split())}
         loop = loop_stable(base.kind) | {"steps": flags.steps, "warmup": 10, "seed": flags.seed}
         loop |= {name: value for name, value in given.items() if name in of_loop}
-        preference = stable(base.kind) | {name: value for name, value in given.items() if name not in of_loop}
+        preference = stable(base.kind, given.get("method", "sopo")) | {
+            name: value for name, value in given.items() if name not in of_loop
+        }
         if "rollout" in given:  # sampler, steps, guidance
             preference["rollout"] = Sampling(*given["rollout"])
         with tempfile.TemporaryDirectory() as folder:

@@ -46,6 +46,6 @@ class PreferenceConfig(Settings):
         if method.least_samples > self.K:
             raise UserError(f"K is {self.K}: {self.method} compares at least {method.least_samples} samples")
         if self.anchor_jerk and not self.anchor:
-            raise UserError("anchor_jerk is a part of the anchor, which is 0: give --anchor too")
+            raise UserError("anchor_jerk is a part of the anchor, which is 0: give --anchor too, or --anchor_jerk 0")
         if (self.min_gap or self.veto) and not method.has_groups:
             raise UserError(f"min_gap and veto compare motions, which {self.method} does not: leave them out")
