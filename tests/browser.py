@@ -39,6 +39,10 @@ def play(page: Path, profile: Path, reader: str) -> str:
     return open_page(page, profile, "--dump-dom").partition("<head>")[0]
 
 
+class NavigatedError(AssertionError):
+    """The page was replaced by another while it was asked."""
+
+
 class Tab:
     """One page of a running browser, told what to do by the DevTools protocol over a pair of pipes.
 
@@ -64,6 +68,8 @@ class Tab:
         while True:
             message = self._read()
             if message.get("id") == number:
+                if "Inspected target navigated" in message.get("error", {}).get("message", ""):
+                    raise NavigatedError(method)
                 assert "error" not in message, f"{method}: {message['error']}"
                 return message["result"]
             self._note(message)
@@ -105,7 +111,10 @@ class Tab:
     def wait(self, condition: str, seconds: float = 60) -> None:
         """Until an expression holds in the page."""
         end = time.monotonic() + seconds
-        while not self.run(f"(() => {{ try {{ return Boolean({condition}) }} catch {{ return false }} }})()"):
+        while True:
+            with contextlib.suppress(NavigatedError):  # the next page is asked again
+                if self.run(f"(() => {{ try {{ return Boolean({condition}) }} catch {{ return false }} }})()"):
+                    return
             assert time.monotonic() < end, f"{condition}: not within {seconds} s; {self.trouble}"
             time.sleep(0.02)
 
