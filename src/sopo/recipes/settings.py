@@ -73,7 +73,7 @@ class QuickstartConfig(Settings):
     train_clips: Positive = 3000
     test_clips: Positive = 320
     steps: Positive = 100
-    runs: Positive = 20
+    runs: Positive = 10
     seed: Seed = 0
     sampling: Sampling = field(default_factory=lambda: Sampling("ddim", 10, 2.5))
 
