@@ -11,8 +11,9 @@ from browser import open_page, play
 from PIL import Image
 
 from sopo.errors import UserError
+from sopo.evaluation.protocol import default_witnesses
 from sopo.motion.skeleton import HUMANML3D, KIT
-from sopo.reports.page import Column, Example, Report, compare, thin, write_page
+from sopo.reports.page import COLUMNS, Column, Example, Report, compare, thin, write_page
 from sopo.viewer.page import body, quantise
 
 HOSTILE = "</script><script>document.documentElement.dataset.error='owned'</script><!-- {{script}} \u2028 & <b>"
@@ -91,6 +92,11 @@ def test_all_data_is_present(tmp_path: Path) -> None:
     }
     assert found["config"] == {"align": {"beta": 1.0, "betas": [0.9, 0.999]}, "out": "runs/a"}
     assert found["facts"] == {"seed": 7, "note": HOSTILE}
+
+
+def test_no_witness_is_hidden() -> None:
+    """What gets worse stands beside what gets better."""
+    assert {column.name for column in COLUMNS} >= {*default_witnesses(HUMANML3D), "rule_accuracy"}
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ COLUMNS = (
     Column("foot_skate", "lower", note="feet that slide on the floor"),
     Column("jitter", "closer", digits=0, note="how roughly joints move, m/s³"),
     Column("limb_speed", "closer", note="how much limbs move, m/s"),
+    Column("floor_depth", "lower", digits=2, note="the lowest joint under the floor, mm"),
 )
 
 
