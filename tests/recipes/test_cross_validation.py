@@ -17,8 +17,9 @@ from sopo.diffusion.settings import Sampling
 from sopo.errors import UserError
 from sopo.generators.settings import MDMConfig
 from sopo.matching.settings import GuoConfig, TMRConfig
+from sopo.recipes import bench_grid, presets
 from sopo.recipes import folds as recipe
-from sopo.recipes import presets
+from sopo.recipes.align import align
 from sopo.recipes.folds import cross_validate
 from sopo.recipes.settings import FoldsConfig, MineConfig
 from sopo.reports.folds import folded
@@ -106,10 +107,15 @@ def test_folds_are_trained_measured_kept_and_pooled(
         cross_validate(data, out, dataclasses.replace(CONFIG, seed=1))
 
 
-def test_settings_are_chosen_on_the_folds_own_validation_split(data: Path, tmp_path: Path) -> None:
+def test_settings_are_chosen_on_the_folds_own_validation_split(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr(bench_grid, "align", lambda *arguments: trained.append(arguments[3].name) or align(*arguments))
     cross_validate(data, tmp_path, dataclasses.replace(CONFIG, rows=("sopo",), settings=2))
     for number in (0, 1):
         tuned = json.loads((tmp_path / f"fold-{number}" / "tune" / "tuned.json").read_text())
+        assert len(trained) == 4  # what was chosen is not trained again
         assert tuned["split"] == "val" and len(tuned["generators"][0]["tried"]["sopo"]) == 2
         chosen = json.loads((tmp_path / f"fold-{number}" / "sopo-0" / "cell.json").read_text())
         told = tuned["generators"][0]

@@ -84,9 +84,11 @@ def test_a_stopped_tuning_goes_on_and_the_table_takes_its_choices(
     page = (tmp_path / "tune" / "tuned.md").read_text()
     assert f"- {broken}: diverged" in page and "| sopo, learning_rate 0.0002, scale 30 |" in page
 
-    config = BenchConfig(**SMALL, seeds=(1,), runs=1)
+    config = BenchConfig(**SMALL, seeds=(0, 1), runs=1)
     tuned = tmp_path / "tune" / "tuned.json"
+    trained.clear()
     table, _ = bench("table1", tmp_path / "table", models, config, data_with_val, tuned)
+    assert trained == ["sft-1", "modipo-T-1", "sopo-1"]  # the runs of seed 0 are those of the tuning
     assert list(table) == ["real", "mdm", *(f"mdm + {name}" for name in CONFIG.rows)]
     assert table["mdm + modipo-T"]["seconds"].mean > 0 and "floor_depth" in table["mdm + sopo"]
     settings = json.loads((tmp_path / "table" / "table1.json").read_text())["settings"]["mdm"]

@@ -87,7 +87,7 @@ def bench(
     """Write ``out/NAME.{md,json,png}``; the table, and for each row its base. ``name`` is one of TABLES.
 
     data: a motion folder, or None: the procedural corpus, made in ``out``. tuned: a file of ``sopo bench tune``, whose
-    rows and settings stand in for the table's own.
+    rows and settings stand in for the table's own; what it has trained is not trained again.
 
     Finished cells and measurements of an earlier call are kept, an interrupted one goes on from its checkpoint.
     Raises UserError before any work if a folder is missing or a cell was begun with other settings.
@@ -103,10 +103,10 @@ def bench(
     data = data or made_corpus(out / "data", config.corpus)
     if choices is not None:
         choices.check_data(data)
-    grids = [
-        Grid(label, folder, out / slug(label), data, settings[label], models, config)
-        for label, (_, folder) in labels.items()
-    ]
+    grids = []
+    for label, (_, folder) in labels.items():
+        earlier = tuned and tuned.parent / slug(label)
+        grids.append(Grid(label, folder, out / slug(label), data, settings[label], models, config, earlier=earlier))
     run_jobs([job for grid in grids for job in grid.jobs()])
     table: Table = {}
     bases: dict[str, str] = {}

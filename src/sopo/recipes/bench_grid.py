@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sopo.device import device
+from sopo.device import device, state
 from sopo.errors import UserError
 from sopo.evaluation.protocol import Table
 from sopo.evaluation.settings import ProtocolConfig
@@ -98,7 +100,10 @@ def check_independent(models: Models) -> None:
 
 
 class Grid:
-    """The cells of one generator, in folders of their own under ``root``, measured on ``split``."""
+    """The cells of one generator, in folders of their own under ``root``, measured on ``split``.
+
+    earlier: another grid's ``root``; a run that was trained there to its end, from the same, is copied.
+    """
 
     def __init__(
         self,
@@ -110,8 +115,9 @@ class Grid:
         models: Models,
         config: GridConfig,
         split: str = "test",
+        earlier: Path | None = None,
     ) -> None:
-        self.label, self.folder, self.root, self.data = label, folder, root, data
+        self.label, self.folder, self.root, self.data, self.earlier = label, folder, root, data, earlier
         self.models, self.config = models, config
         self.generator = load_generator(folder)
         self.dataset = load_dataset(data, split, self.generator)
@@ -156,7 +162,7 @@ class Grid:
             step = times.get(alike) or seconds_a_step(self.generator, reward, batch, setting.preference)
             times[alike] = step
             for seed in config.seeds:
-                done = (self.cell(setting.name, seed) / CONFIG_FILE).is_file()
+                done = (self.cell(setting.name, seed) / CONFIG_FILE).is_file() or self._trained_earlier(setting, seed)
                 title = f"{self.label} + {setting.name}, seed {seed}"
                 seconds = 0.0 if done else self._steps(setting) * step
                 yield Job("training", title, seconds, partial(self._train, setting, seed))
@@ -253,10 +259,24 @@ class Grid:
     def _train(self, setting: Setting, seed: int) -> None:
         cell = self.cell(setting.name, seed)
         claim(cell / BEGUN, self._origin(setting, seed))
-        if not (cell / CONFIG_FILE).is_file():
-            pairs = None if setting.mined_with is None else self._pairs(setting.mined_with)
-            loop = self._loop(setting, seed)
-            align(self.data, self.folder, self.models.reward, cell, setting.preference, loop, pairs)
+        if (cell / CONFIG_FILE).is_file():
+            return
+        if made := self._trained_earlier(setting, seed):
+            if state().is_main_process:
+                shutil.copytree(made, cell, ignore=shutil.ignore_patterns(MEASURED, CONFIG_FILE), dirs_exist_ok=True)
+                shutil.copy2(made / CONFIG_FILE, cell)  # last: a cell that has one is whole
+            return
+        pairs = None if setting.mined_with is None else self._pairs(setting.mined_with)
+        loop = self._loop(setting, seed)
+        align(self.data, self.folder, self.models.reward, cell, setting.preference, loop, pairs)
+
+    def _trained_earlier(self, setting: Setting, seed: int) -> Path | None:
+        """The finished cell of the earlier grid that follows from the same."""
+        same = json.loads(json.dumps(self._origin(setting, seed)))  # as it would have been read
+        for begun in self.earlier.glob(f"*-{seed}/{BEGUN}") if self.earlier else ():
+            if (begun.parent / CONFIG_FILE).is_file() and read_json(begun) == same:
+                return begun.parent
+        return None
 
     def _sources(self, name: str) -> dict[Path, GeneratorSource]:
         """Where the measurements of a setting (or the base) lie -> the model measured."""

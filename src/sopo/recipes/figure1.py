@@ -42,7 +42,8 @@ def figure1(
             if METHOD not in rows:
                 raise UserError(f"{tuned}: {METHOD} was not tuned there; it has {', '.join(rows)}")
             setting = rows[METHOD]
-        grid = Grid(label, folder, out / slug(label), data, [setting], models, config)
+        earlier = tuned and tuned.parent / slug(label)
+        grid = Grid(label, folder, out / slug(label), data, [setting], models, config, earlier=earlier)
         run_jobs([job for job in grid.jobs() if job.kind == "training"])
         trained = {f"after, seed {seed}": grid.cell(setting.name, seed) for seed in config.seeds}
         sources: dict[str, Drawing] = {

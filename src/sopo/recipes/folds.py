@@ -28,6 +28,7 @@ from sopo.training.settings import LoopConfig
 
 # What folds, judges and bases follow from; rows, seeds and settings may be added later.
 FOLLOWED = ("folds", "together", "val_share", "seed", "reward_steps", "evaluator_steps", "base_steps")
+TUNE = "tune"
 SMALL_BATCH: dict[str, Any] = {"batch_size": 64}  # of the evaluator: folds are small
 
 
@@ -87,7 +88,7 @@ def _fold(where: Path, config: FoldsConfig) -> dict[str, Any]:
     """A fold's table: real, base, and each row pooled over seeds."""
     data, models = where / "data", _models(where, config)
     settings = _settings(where, models, config)
-    grid = Grid("base", where / "base", where, data, settings, models, config)
+    grid = Grid("base", where / "base", where, data, settings, models, config, earlier=where / TUNE / "mdm")
     run_jobs(list(grid.jobs()))
     return grid.rows_of_base() | {setting.name: grid.row(setting.name) for setting in settings}
 
@@ -111,5 +112,5 @@ def _settings(where: Path, models: Models, config: FoldsConfig) -> Sequence[Sett
         first = {row: candidates(row, TUNINGS[row], "mdm", models, 1)[0] for row in config.rows}
         return [dataclasses.replace(setting, name=row) for row, setting in first.items()]
     shared = {name: getattr(config, name) for name in ("steps", "rows", "runs", "mining", "sampling", "settings")}
-    tune(where / "tune", models, TuneConfig(**shared, seeds=config.seeds[:1]), where / "data")
-    return Choices(where / "tune" / "tuned.json").settings(where / "base", models, config.steps)
+    tune(where / TUNE, models, TuneConfig(**shared, seeds=config.seeds[:1]), where / "data")
+    return Choices(where / TUNE / "tuned.json").settings(where / "base", models, config.steps)
