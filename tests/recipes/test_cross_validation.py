@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,19 +108,34 @@ def test_folds_are_trained_measured_kept_and_pooled(
         cross_validate(data, out, dataclasses.replace(CONFIG, seed=1))
 
 
-def test_settings_are_chosen_on_the_folds_own_validation_split(
+def test_settings_are_chosen_on_the_folds_own_validation_split_or_elsewhere(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
     monkeypatch.setattr(bench_grid, "align", lambda *arguments: trained.append(arguments[3].name) or align(*arguments))
-    cross_validate(data, tmp_path, dataclasses.replace(CONFIG, rows=("sopo",), settings=2))
+    config = dataclasses.replace(CONFIG, rows=("sopo",), settings=2)
+    cross_validate(data, tmp_path, config)
+    assert len(trained) == 4  # what was chosen is not trained again
+    rates = []
     for number in (0, 1):
         tuned = json.loads((tmp_path / f"fold-{number}" / "tune" / "tuned.json").read_text())
-        assert len(trained) == 4  # what was chosen is not trained again
         assert tuned["split"] == "val" and len(tuned["generators"][0]["tried"]["sopo"]) == 2
-        chosen = json.loads((tmp_path / f"fold-{number}" / "sopo-0" / "cell.json").read_text())
         told = tuned["generators"][0]
-        assert chosen["loop"]["learning_rate"] == told["tried"]["sopo"][told["chosen"]["sopo"]]["learning_rate"]
+        rates.append(told["tried"]["sopo"][told["chosen"]["sopo"]]["learning_rate"])
+        assert _rate(tmp_path, number) == rates[-1]
+
+    elsewhere = tmp_path / "fold-1" / "tune" / "tuned.json"
+    with pytest.raises(UserError, match="give one of the two"):
+        cross_validate(data, tmp_path, config, elsewhere)
+    shutil.rmtree(tmp_path / "fold-0" / "sopo-0")
+    cross_validate(data, tmp_path, dataclasses.replace(CONFIG, rows=("sopo",)), elsewhere)
+    assert _rate(tmp_path, 0) == rates[1] and str(elsewhere) in (tmp_path / "folds.md").read_text()
+    with pytest.raises(UserError, match=r"tuned.json: sft of an mdm was not tuned there"):
+        cross_validate(data, tmp_path, CONFIG, elsewhere)
+
+
+def _rate(out: Path, fold: int) -> float:
+    return json.loads((out / f"fold-{fold}" / "sopo-0" / "cell.json").read_text())["loop"]["learning_rate"]
 
 
 def test_a_change_is_the_mean_over_folds_by_students_t() -> None:

@@ -92,13 +92,14 @@ def _run_figure(flags: Namespace) -> None:
 def _prepare_folds(parser: Parser) -> None:
     add_path(parser, "--data", "folder in the HumanML3D layout; all its clips take part, whatever their split")
     add_path(parser, "--out", "folder for the folds, folds.md and folds.json", default="runs/folds")
+    _add_tuned(parser)
     add_config(parser, FoldsConfig)
 
 
 def _run_folds(flags: Namespace) -> None:
     from sopo.recipes.folds import cross_validate
 
-    cross_validate(flags.data, flags.out, config_from(flags, FoldsConfig))
+    cross_validate(flags.data, flags.out, config_from(flags, FoldsConfig), flags.tuned)
     print((flags.out / "folds.md").read_text())
 
 

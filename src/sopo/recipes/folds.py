@@ -10,6 +10,7 @@ from typing import Any
 from sopo.data.folds import Fold, folds, groups, sources, write_fold
 from sopo.data.layout import MotionFolder
 from sopo.device import state
+from sopo.errors import UserError
 from sopo.folders import CONFIG_FILE
 from sopo.recipes import presets
 from sopo.recipes.bench_grid import Grid, Models, Setting
@@ -28,16 +29,21 @@ from sopo.training.settings import LoopConfig
 
 # What folds, judges and bases follow from; rows, seeds and settings may be added later.
 FOLLOWED = ("folds", "together", "val_share", "seed", "reward_steps", "evaluator_steps", "base_steps")
-TUNE = "tune"
+KIND, TUNE = "mdm", "tune"
 SMALL_BATCH: dict[str, Any] = {"batch_size": 64}  # of the evaluator: folds are small
 
 
-def cross_validate(data: Path, out: Path, config: FoldsConfig) -> Folded:
+def cross_validate(data: Path, out: Path, config: FoldsConfig, tuned: Path | None = None) -> Folded:
     """Write ``out/folds.{json,md}``: what each method changes, over folds, each of its own judges and base.
+
+    tuned: a file of ``sopo bench tune``; the methods have the settings that suited them best there, on other data.
 
     Each fold lies in ``out/fold-K``: data (links), reward, evaluator, base (an MDM) and the cells. An interrupted call
     goes on where it was. Raises UserError where ``out`` was begun with other data or settings.
     """
+    if tuned and config.settings:
+        raise UserError("settings are tried in every fold, or taken from --tuned: give one of the two")
+    choices = Choices(tuned) if tuned else None
     folder = MotionFolder(data)
     made = folds(groups(sources(folder), config.together), config.folds, config.val_share, config.seed)
     origin: dict[str, Any] = {f"{split} split": data_hash(data, split) for split in folder.splits}
@@ -51,29 +57,30 @@ def cross_validate(data: Path, out: Path, config: FoldsConfig) -> Folded:
         if not (where / "data").is_dir() and state().is_main_process:
             write_fold(folder, fold, where / "data")
         state().wait_for_everyone()
-        tables.append(_fold(where, config))
+        tables.append(_fold(where, config, choices))
     result = folded(tables, config.rows)
     write_json(
         out / "folds.json",
         origin
         | {
             "config": dataclasses.asdict(config),
+            "tuned": choices and choices.record,
             "folds": [as_json(table) for table in tables],
             "environment": environment(),
         },
     )
     if state().is_main_process:
-        (out / "folds.md").write_text(folds_page(result, _intro(made, config)))
+        (out / "folds.md").write_text(folds_page(result, _intro(made, config, choices)))
     return result
 
 
-def _intro(made: Sequence[Fold], config: FoldsConfig) -> str:
+def _intro(made: Sequence[Fold], config: FoldsConfig, choices: Choices | None) -> str:
     clips = sum(len(fold.test) for fold in made)
-    how = (
-        f"the best of {config.settings} settings on the fold's validation split"
-        if config.settings
-        else "at their first setting"
-    )
+    how = "at their first setting"
+    if choices:
+        how = f"at the settings that {choices.path} chose, on other data,"
+    elif config.settings:
+        how = f"the best of {config.settings} settings on the fold's validation split"
     kept = f" Clips whose sources are alike in `{config.together}` are in one fold." if config.together else ""
     return (
         f"{provenance()}. {clips} clips in {len(made)} folds, each tested once.{kept} In every fold reward, evaluator"
@@ -84,11 +91,11 @@ def _intro(made: Sequence[Fold], config: FoldsConfig) -> str:
     )
 
 
-def _fold(where: Path, config: FoldsConfig) -> dict[str, Any]:
+def _fold(where: Path, config: FoldsConfig, choices: Choices | None) -> dict[str, Any]:
     """A fold's table: real, base, and each row pooled over seeds."""
     data, models = where / "data", _models(where, config)
-    settings = _settings(where, models, config)
-    grid = Grid("base", where / "base", where, data, settings, models, config, earlier=where / TUNE / "mdm")
+    settings = _settings(where, models, config, choices)
+    grid = Grid("base", where / "base", where, data, settings, models, config, earlier=where / TUNE / KIND)
     run_jobs(list(grid.jobs()))
     return grid.rows_of_base() | {setting.name: grid.row(setting.name) for setting in settings}
 
@@ -106,10 +113,12 @@ def _models(where: Path, config: FoldsConfig) -> Models:
     return Models((where / "base",), str(where / "reward"), where / "evaluator")
 
 
-def _settings(where: Path, models: Models, config: FoldsConfig) -> Sequence[Setting]:
-    """Of each row: its first setting, ``stable``'s, or the best of ``settings`` on the fold's own validation split."""
+def _settings(where: Path, models: Models, config: FoldsConfig, choices: Choices | None) -> Sequence[Setting]:
+    """Of each row: its first setting, ``stable``'s; or the best, on the fold's own validation split or elsewhere."""
+    if choices:
+        return choices.carried(KIND, config.rows, models, config.steps)
     if not config.settings:
-        first = {row: candidates(row, TUNINGS[row], "mdm", models, 1)[0] for row in config.rows}
+        first = {row: candidates(row, TUNINGS[row], KIND, models, 1)[0] for row in config.rows}
         return [dataclasses.replace(setting, name=row) for row, setting in first.items()]
     shared = {name: getattr(config, name) for name in ("steps", "rows", "runs", "mining", "sampling", "settings")}
     tune(where / TUNE, models, TuneConfig(**shared, seeds=config.seeds[:1]), where / "data")

@@ -209,6 +209,7 @@ class Choices:
             self.rule, self.split, self.steps = str(record["rule"]), str(record["split"]), record["config"]["steps"]
             self.reward, self.data = record["reward"], record["data"]["train"]
             self.chosen = {made["generator"]: self._chosen(made) for made in record["generators"]}
+            self.by_label = {made["label"]: self.chosen[made["generator"]] for made in record["generators"]}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: not a file of `sopo bench tune` ({reason(error)})") from error
 
@@ -219,10 +220,21 @@ class Choices:
         """The best setting of each row for the generator in ``folder``; UserError if it was tuned otherwise."""
         if (chosen := self.chosen.get(model_hash(folder))) is None:
             raise UserError(f"{self.path}: {folder} was not tuned there; name it to `sopo bench tune`")
-        for what, ours, theirs in (("steps", steps, self.steps), ("reward", reward_hash(models.reward), self.reward)):
-            if ours != theirs:
-                raise UserError(f"{self.path}: was tuned with another {what} ({theirs}, now {ours})")
+        self._check("steps", steps, self.steps)
+        self._check("reward", reward_hash(models.reward), self.reward)
         return [self._setting(row, told, models) for row, told in chosen.items()]
+
+    def carried(self, label: str, rows: Sequence[str], models: Models, steps: int) -> list[Setting]:
+        """The best setting of each of the rows, for another generator of the kind; UserError where there is none."""
+        self._check("steps", steps, self.steps)
+        chosen = self.by_label.get(label, {})
+        if missing := [row for row in rows if row not in chosen]:
+            raise UserError(f"{self.path}: {', '.join(missing)} of an {label} was not tuned there")
+        return [self._setting(row, chosen[row], models) for row in rows]
+
+    def _check(self, what: str, ours: object, theirs: object) -> None:
+        if ours != theirs:
+            raise UserError(f"{self.path}: was tuned with another {what} ({theirs}, now {ours})")
 
     def _setting(self, row: str, told: Mapping[str, Any], models: Models) -> Setting:
         mined_with = told["mined_with"]
